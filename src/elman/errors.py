@@ -1,0 +1,51 @@
+"""What can go wrong, as a tree.
+
+    ElmanError
+    ├── ConfigError        an option, or two that do not go together
+    ├── DataError          a source that is missing, damaged, or not what it says
+    ├── RunError           a run directory that is not one, or not of this version
+    ├── TestSplitLocked    the test split was asked for without saying that it is final
+    └── NonFiniteLoss      the training diverged
+
+Every error says in one sentence what is wrong and in one what to do. The command prints both without a
+traceback and exits with 2.
+"""
+
+
+class ElmanError(Exception):
+    """The root of the tree.
+
+    Parameters
+    ----------
+    problem
+        One sentence: what is wrong, with the offending value in it.
+    remedy
+        One sentence: what to do.
+    """
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(f"{problem} {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+
+
+class ConfigError(ElmanError):
+    """An option has a value that it cannot have, or does not go with another."""
+
+
+class DataError(ElmanError):
+    """A source of data is missing, damaged, or not laid out as it should be."""
+
+
+class RunError(ElmanError):
+    """A directory is not a run, or is one that this version cannot read."""
+
+
+class TestSplitLocked(ElmanError):
+    """The test split was asked for without ``--final``."""
+
+    __test__ = False  # the name starts with "Test"; it is not one
+
+
+class NonFiniteLoss(ElmanError):
+    """The loss or the gradient became infinite or not a number."""
