@@ -78,9 +78,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read as JSON ({error}).", "Remove it, and make it anew."
-        ) from error
+        raise DataError(f"{path} cannot be read as JSON ({error}).", "Remove it, and make it anew.") from error
 
 
 def append_line(path: Path, line: str) -> None:

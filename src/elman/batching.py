@@ -1,0 +1,153 @@
+"""Sequences to padded batches. Padding is made here and nowhere else.
+
+Sequences of similar length share a batch, so that little of it is padding; the lengths are blurred a little before
+they are sorted and the batches are shuffled, both anew each epoch, so that the gradient does not see the same
+neighbours twice. (Sorted and unshuffled, a model would see all short texts first and forget them.)
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from elman.config import BatchConfig
+from elman.errors import DataError
+from elman.seeding import numpy_generator
+from elman.sequences import Sequences
+from elman.tensors import Labels, Lengths, PaddingMask, TokenIds
+from elman.vocab import PAD
+
+Plan = list[NDArray[np.int64]]
+"""Which sequences each batch holds."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences as a rectangle.
+
+    Attributes
+    ----------
+    token_ids
+        (batch, time), ``.pad`` behind each sequence's end.
+    lengths
+        (batch,), tokens before the padding.
+    labels
+        (batch,), or None where the data has none.
+    indices
+        (batch,), which sequences of the data these are.
+    """
+
+    token_ids: TokenIds
+    lengths: Lengths
+    labels: Labels | None
+    indices: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are read, padding not among them."""
+        return int(self.lengths.sum())
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on ``device``."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return Batch(self.token_ids.to(device), self.lengths.to(device), labels, self.indices)
+
+
+class Batches:
+    """The batches of some sequences, epoch by epoch.
+
+    Parameters
+    ----------
+    sequences
+        What to read; none may be empty.
+    config
+        Budget, noise, rounding.
+    seed
+        The batches of epoch ``e`` follow from this and ``e`` alone.
+    """
+
+    def __init__(self, sequences: Sequences, config: BatchConfig, seed: int) -> None:
+        if len(sequences) == 0 or int(sequences.lengths.min()) == 0:
+            raise DataError("There is nothing to read: no text, or an empty one.", "Leave empty texts out.")
+        self.sequences = sequences
+        self.config = config
+        self.seed = seed
+
+    def epoch(self, epoch: int) -> Plan:
+        """Return the shuffled plan of one epoch."""
+        return plan_batches(self.sequences.lengths, self.config, numpy_generator(self.seed, "batches of epoch", epoch))
+
+    def in_order(self) -> Plan:
+        """Return a plan from short to long, always the same: for evaluation."""
+        return plan_batches(self.sequences.lengths, self.config)
+
+    def read(self, plan: Plan) -> Iterator[Batch]:
+        """Make the batches of ``plan``."""
+        return (collate(self.sequences, indices, self.config.length_multiple) for indices in plan)
+
+    def padding_share(self, plan: Plan) -> float:
+        """Return how much of the batches of ``plan`` is padding, between 0 and 1."""
+        lengths = self.sequences.lengths
+        cells = sum(len(i) * _rounded_up(int(lengths[i].max()), self.config.length_multiple) for i in plan)
+        return 1 - sum(int(lengths[i].sum()) for i in plan) / cells
+
+
+def plan_batches(lengths: NDArray[np.int64], config: BatchConfig, generator: np.random.Generator | None = None) -> Plan:
+    """Group sequences of similar length.
+
+    Parameters
+    ----------
+    lengths
+        (n,), tokens in each sequence.
+    config
+        Budget, noise, rounding. A sequence longer than the whole budget gets a batch of its own.
+    generator
+        Blurs the lengths and shuffles the batches; None sorts by length exactly and keeps that order.
+    """
+    if generator is None:
+        return _fill(np.argsort(lengths, kind="stable"), lengths, config)
+    blur = 1 + config.length_noise * generator.uniform(-1, 1, len(lengths))
+    order = generator.permutation(len(lengths))  # equals in length meet in a new order each time
+    order = order[np.argsort((lengths * blur)[order], kind="stable")]
+    plan = _fill(order, lengths, config)
+    generator.shuffle(plan)
+    return plan
+
+
+def _fill(order: NDArray[np.int64], lengths: NDArray[np.int64], config: BatchConfig) -> Plan:
+    """Cut ``order`` where the next sequence would break the budget."""
+    cuts, first, widest = [], 0, 0
+    for position, length in enumerate(lengths[order].tolist()):
+        widest_with = max(widest, _rounded_up(length, config.length_multiple))
+        rows = position - first + 1
+        full = rows > config.batch_size if config.batch_size else rows * widest_with > config.tokens_per_batch
+        if full and rows > 1:
+            cuts.append(position)
+            first, widest_with = position, _rounded_up(length, config.length_multiple)
+        widest = widest_with
+    return np.split(order, cuts)
+
+
+def collate(sequences: Sequences, indices: NDArray[np.int64], length_multiple: int = 1) -> Batch:
+    """Make one padded batch of those sequences, its width a multiple of ``length_multiple``."""
+    lengths = sequences.lengths[indices]
+    width = _rounded_up(int(lengths.max()), length_multiple)
+    labels = None if sequences.labels is None else torch.from_numpy(sequences.labels[indices])
+    return Batch(
+        torch.from_numpy(sequences.padded(indices, width, PAD)),
+        torch.from_numpy(lengths),
+        labels,
+        torch.from_numpy(indices),
+    )
+
+
+def padding_mask(lengths: Lengths, width: int) -> PaddingMask:
+    """Return (batch, width), True at padding."""
+    return torch.arange(width, device=lengths.device) >= lengths[:, None]
+
+
+def _rounded_up(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple

@@ -1,0 +1,294 @@
+"""Every knob once, documented once.
+
+The help of the command comes from the docstrings here, the run directory's ``config.toml`` from the fields. A value
+that cannot be is refused where the dataclass is made, so nothing later has to ask again.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import tomli_w
+from cyclopts import Parameter
+
+from elman.errors import ConfigError
+from elman.text import Level
+
+FORMAT = 1
+"""The version of the run directory that this code writes and reads."""
+
+ModelName = Literal["mlp", "elman", "rnn", "gru", "lstm"]
+Pooling = Literal["max", "mean", "last"]
+Precision = Literal["float32", "bf16"]
+Schedule = Literal["constant", "linear", "cosine"]
+SplitName = Literal["train", "val", "test", "unlabelled"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is read."""
+
+    name: Annotated[str, Parameter(parse=False)] = "imdb"
+    """The data set: imdb, synth-reviews or negation."""
+    imdb: str | None = None
+    """Where IMDb lies: the archive, its unpacked folder, or the course's pickle. [environment: ELMAN_IMDB]"""
+    level: Level = "word"
+    """One token a word, or one a character."""
+    vocab_size: int | None = None
+    """Keep this many ids, the most frequent (four specials included); the rest reads as .unk."""
+    max_length: int | None = None
+    """Read only this many tokens of each text, from its start."""
+    synthetic_size: int = 4_000
+    """Embedded reviews only: how many in the training split; validation and test have a quarter each."""
+    synthetic_sentences: int = 1
+    """Embedded reviews only: sentences a review; one carries the label, the others say nothing."""
+    synthetic_noise: float = 0.0
+    """Embedded reviews only: the share of labels that are flipped."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "max_length", "synthetic_size", "synthetic_sentences")
+        _at_least(self, 5, "vocab_size")
+        _share(self, "synthetic_noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchConfig:
+    """How sequences become batches."""
+
+    tokens_per_batch: int = 20_000
+    """Tokens in a batch, padding included."""
+    batch_size: int | None = None
+    """Sequences in a batch, instead of the token budget."""
+    length_noise: float = 0.02
+    """Sort by length × (1 ± noise), so that batches differ from epoch to epoch."""
+    length_multiple: int = 16
+    """Round a batch's width up to a multiple of this: fewer shapes, so that prepared kernels are used again."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "tokens_per_batch", "batch_size", "length_multiple")
+        _share(self, "length_noise")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network: embedding → layer → ReLU → pool over time → linear."""
+
+    layer: Annotated[ModelName, Parameter(name="--model")] = "lstm"
+    """The layer between embedding and pool."""
+    embedding_size: int = 300
+    """Numbers a token."""
+    hidden_size: int = 300
+    """Numbers a time step after the layer (each direction)."""
+    num_layers: int = 1
+    """Layers, one on top of another."""
+    bidirectional: bool = False
+    """Read each text from its end too."""
+    pooling: Pooling = "max"
+    """How the time steps become one vector; last takes the state that has read all."""
+    word_dropout: float = 0.0
+    """Share of tokens that training reads as .unk."""
+    embedding_dropout: float = 0.0
+    """Share of each distinct word's embedding that training sets to zero, once a batch."""
+    top_dropout: float = 0.0
+    """Share of the pooled vector that training sets to zero."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "embedding_size", "hidden_size", "num_layers")
+        _share(self, "word_dropout", "embedding_dropout", "top_dropout")
+        if self.layer == "mlp" and self.bidirectional:
+            raise ConfigError("An mlp reads no direction, so it cannot be bidirectional.", "Leave one of the two out.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimConfig:
+    """How the weights move."""
+
+    learning_rate: float = 1e-3
+    """The highest learning rate of the schedule."""
+    schedule: Schedule = "linear"
+    """From the highest rate to zero in a line or half a cosine, or constant."""
+    warmup_epochs: float = 0.0
+    """Epochs over which the rate first rises from zero."""
+    beta1: float = 0.9
+    """Adam: decay of the mean of gradients."""
+    beta2: float = 0.98
+    """Adam: decay of the mean of squared gradients."""
+    weight_decay: float = 0.0
+    """AdamW's decay of all weights but the embedding."""
+    grad_clip_norm: float | None = 1.0
+    """Scale the gradient down to this norm; 0 leaves it as it is."""
+    row_wise_embedding: bool = True
+    """Update only the embedding rows that the batch reads (lazy Adam), instead of all."""
+    ema_decay: float = 0.0
+    """Evaluate and keep an average of the weights with this decay a step; 0 keeps the weights themselves."""
+
+    def __post_init__(self) -> None:
+        if not self.learning_rate > 0:
+            raise ConfigError(f"The learning rate must be positive, not {self.learning_rate}.", "Try 0.001.")
+        _at_least(self, 0, "warmup_epochs", "weight_decay", "grad_clip_norm")
+        _share(self, "beta1", "beta2", "ema_decay")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """How long, and on what."""
+
+    epochs: int = 3
+    """Times through the training data."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation accuracy."""
+    seed: int = 0
+    """The one number that all random choices follow from."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
+    """The device."""
+    precision: Precision = "float32"
+    """Of the matrix products; the weights stay float32."""
+    threads: int | None = None
+    """CPU threads; the default is torch's. The same seed and threads give the same bits."""
+    checkpoint_minutes: float = 10.0
+    """Besides each epoch's end, save the state to resume from this often."""
+    log_every: int = 10
+    """Log a training step's figures this often."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "epochs", "patience", "threads", "log_every")
+        _at_least(self, 0, "seed", "checkpoint_minutes")
+
+
+def _section(name: str) -> Parameter:
+    return Parameter(name="*", group=name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """All that a training run is made from."""
+
+    data: Annotated[DataConfig, _section("Data")] = field(default_factory=DataConfig)
+    batches: Annotated[BatchConfig, _section("Batches")] = field(default_factory=BatchConfig)
+    model: Annotated[ModelConfig, _section("Model")] = field(default_factory=ModelConfig)
+    optim: Annotated[OptimConfig, _section("Optimiser")] = field(default_factory=OptimConfig)
+    loop: Annotated[LoopConfig, _section("Loop")] = field(default_factory=LoopConfig)
+
+    def to_toml(self) -> str:
+        """Write every field that is not None, in sections."""
+        sections = {
+            name: {key: value for key, value in section.items() if value is not None}
+            for name, section in asdict(self).items()
+        }
+        return tomli_w.dumps({"format": FORMAT, **sections})
+
+    @classmethod
+    def from_tables(cls, tables: dict[str, Any], where: str) -> "RunConfig":
+        """Build the configuration from sections of plain values; a field that is not named has its default.
+
+        Parameters
+        ----------
+        tables
+            Section → field → value, as a TOML file has them.
+        where
+            What to call their source in an error.
+
+        Raises
+        ------
+        ConfigError
+            A section or a field is unknown, or a value cannot be.
+        """
+        sections = {item.name: item.default_factory for item in fields(cls)}
+        _known(tables, sections, "section", where)
+        return cls(**{name: _build(sections[name], table, f"{where} [{name}]") for name, table in tables.items()})
+
+    def with_tables(self, tables: dict[str, Any], where: str) -> "RunConfig":
+        """Return this configuration with the named fields changed."""
+        mine = asdict(self)
+        _known(tables, mine, "section", where)
+        return self.from_tables({name: {**mine[name], **tables.get(name, {})} for name in mine}, where)
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises
+    ------
+    ConfigError
+        It is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{where} is not TOML ({error}).", "Mend that line.") from error
+
+
+def with_seed(config: RunConfig, seed: int) -> RunConfig:
+    """Return the same configuration with another seed."""
+    return replace(config, loop=replace(config.loop, seed=seed))
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a configuration that :meth:`RunConfig.to_toml` wrote.
+
+    Raises
+    ------
+    ConfigError
+        It is not one, or is of another version.
+    """
+    tables = parse_toml(path.read_text(encoding="utf-8"), str(path))
+    version = tables.pop("format", None)
+    if version != FORMAT:
+        raise ConfigError(
+            f"{path} is of format {version}; this version of elman reads format {FORMAT}.",
+            "Use the version that wrote it, or train anew.",
+        )
+    return RunConfig.from_tables(tables, str(path))
+
+
+def _build(section: Any, table: Any, where: str) -> Any:
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} is no table.", "Write it as [section] with a line a field.")
+    hints = get_type_hints(section)
+    _known(table, hints, "field", where)
+    for name, value in table.items():
+        if not _fits(value, hints[name]):
+            raise ConfigError(f"{where}: {name} cannot be {value!r}.", f"It takes {_type_name(hints[name])}.")
+    return section(**table)
+
+
+def _known(given: Any, known: Any, kind: str, where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"{where} has an unknown {kind} {name!r}.", f"Known are: {', '.join(known)}.")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    options = get_args(hint)
+    if not options:
+        exact = value.__class__ is hint
+        return exact or (hint is float and value.__class__ is int)
+    if all(isinstance(option, str) for option in options):  # a Literal
+        return value in options
+    return any(_fits(value, option) for option in options)
+
+
+def _type_name(hint: Any) -> str:
+    options = get_args(hint)
+    if not options:
+        return "nothing" if hint is type(None) else str(hint.__name__)
+    return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
+
+
+def _at_least(config: Any, least: int, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and not value >= least:
+            raise ConfigError(f"{_flag(name)} must be {least} or more, not {value}.", "Choose another value.")
+
+
+def _share(config: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if not 0 <= value < 1:
+            raise ConfigError(f"{_flag(name)} must be at least 0 and below 1, not {value}.", "Choose another value.")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,0 +1,1 @@
+"""Sources of sequences: one a file, and the table of data sets."""

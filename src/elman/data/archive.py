@@ -1,0 +1,93 @@
+"""The IMDb archive as published (Maas et al., ACL 2011), read once from front to back; or its unpacked folder.
+
+``aclImdb/{train,test}/{pos,neg}/ID_RATING.txt`` and ``aclImdb/train/unsup/ID_0.txt``, UTF-8. Whatever else the
+archive holds (bags of words, lists of addresses) is passed over.
+"""
+
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+from elman.errors import DataError
+from elman.progress import Meter
+
+POSITIVE, NEGATIVE = 0, 1
+"""The course's order."""
+
+REVIEWS_PUBLISHED = 100_000
+
+Part = Literal["train", "test", "unlabelled"]
+
+_MEMBER = re.compile(r"(?:.*/)?(train|test)/(pos|neg|unsup)/(\d+)_\d+\.txt$")
+_LABELS = {"pos": POSITIVE, "neg": NEGATIVE}
+_LAYOUT = "It should hold aclImdb/train/pos/0_9.txt and the like; get the archive aclImdb_v1.tar.gz again."
+
+
+class Review(NamedTuple):
+    """One review as written, and its place."""
+
+    part: Part
+    label: int
+    number: int
+    text: str
+
+
+def read_reviews(source: Path) -> dict[Part, list[Review]]:
+    """Read all reviews of an archive or an unpacked folder.
+
+    Returns
+    -------
+    The reviews of each part: the positive before the negative, and each by its number in the archive.
+
+    Raises
+    ------
+    DataError
+        The archive is damaged or laid out in another way, or a review is empty or not UTF-8.
+    """
+    files = _folder(source) if source.is_dir() else _tar(source)
+    parts: dict[Part, list[Review]] = {"train": [], "test": [], "unlabelled": []}
+    with Meter(f"reading {source.name}", REVIEWS_PUBLISHED, "reviews") as meter:
+        for name, content in files:
+            review = _review(name, content)
+            parts[review.part].append(review)
+            meter.advance(1)
+    for part in ("train", "test"):
+        if {review.label for review in parts[part]} != {POSITIVE, NEGATIVE}:
+            raise DataError(f"{source} holds no positive and negative reviews for {part}.", _LAYOUT)
+    return {part: sorted(reviews, key=lambda review: review[1:3]) for part, reviews in parts.items()}
+
+
+def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                if member.isfile() and _MEMBER.match(member.name):
+                    file = archive.extractfile(member)
+                    assert file is not None  # a regular file always has content
+                    yield member.name, file.read()
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} is damaged or not an archive ({error}).", "Get it again.") from error
+
+
+def _folder(path: Path) -> Iterator[tuple[str, bytes]]:
+    for file in sorted(path.rglob("*.txt")):
+        name = file.relative_to(path).as_posix()
+        if _MEMBER.match(f"{path.name}/{name}"):
+            yield f"{path.name}/{name}", file.read_bytes()
+
+
+def _review(name: str, content: bytes) -> Review:
+    match = _MEMBER.match(name)
+    assert match is not None  # both readers ask before they read
+    split, kind, number = match.groups()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"The review {name} is not UTF-8 ({error.reason}).", "Mend or remove that file.") from error
+    if not text.strip():
+        raise DataError(f"The review {name} is empty.", "Mend or remove that file.")
+    part = "unlabelled" if kind == "unsup" else cast(Part, split)
+    return Review(part, _LABELS.get(kind, -1), int(number), text)

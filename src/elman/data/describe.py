@@ -1,0 +1,79 @@
+"""What a data set holds: counts, lengths, classes, duplicates within and across splits."""
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from elman.data.dataset import Dataset
+from elman.sequences import Sequences
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """Return counts that a program can read; the command's ``--json`` prints them.
+
+    The splits are described as they are published: ``train`` holds what is held out for validation too, and
+    ``val`` is a part of it. Every count is of the texts as they are tokenised.
+    """
+    splits = dict(dataset.splits)
+    if "val" in splits and "train" in splits:
+        splits["train"] = splits["train"].joined(splits["val"])
+    return {
+        "name": dataset.name,
+        "level": dataset.level,
+        "source": dataset.source,
+        "checksum": dataset.checksum,
+        "vocab_size": len(dataset.vocab),
+        "most_frequent": dataset.vocab.tokens[4:15],
+        "splits": {name: _split(part, dataset) for name, part in splits.items()},
+        "duplicates": _duplicates(splits["train"], splits["test"]),
+    }
+
+
+def _split(part: Sequences, dataset: Dataset) -> dict[str, Any]:
+    lengths = part.lengths
+    described: dict[str, Any] = {
+        "sequences": len(part),
+        "tokens": part.total_tokens,
+        "length_min": int(lengths.min()),
+        "length_median": float(np.median(lengths)),
+        "length_mean": float(lengths.mean()),
+        "length_max": int(lengths.max()),
+    }
+    if part.labels is not None and part.labels.min() >= 0:
+        counts = np.bincount(part.labels, minlength=len(dataset.class_names))
+        described["classes"] = dict(zip(dataset.class_names, counts.tolist(), strict=True))
+    return described
+
+
+def _duplicates(train: Sequences, test: Sequences) -> dict[str, int]:
+    """Count exact duplicates by a hash of the ids.
+
+    ``groups``: how many texts stand more than once in train and test together; ``across_splits``: how many test
+    texts stand in train too; ``label_conflicts``: groups whose members do not share their label.
+    """
+    labels: dict[bytes, list[int]] = {}
+    keys = {name: [_key(ids) for ids in part] for name, part in (("train", train), ("test", test))}
+    for part, own in ((train, keys["train"]), (test, keys["test"])):
+        assert part.labels is not None  # train and test are labelled
+        for key, label in zip(own, part.labels.tolist(), strict=True):
+            labels.setdefault(key, []).append(label)
+    trained_on = set(keys["train"])
+    groups = [members for members in labels.values() if len(members) > 1]
+    return {
+        "groups": len(groups),
+        "within_train": _repeated(keys["train"]),
+        "within_test": _repeated(keys["test"]),
+        "across_splits": sum(key in trained_on for key in keys["test"]),
+        "label_conflicts": sum(len(set(members)) > 1 for members in groups),
+    }
+
+
+def _key(ids: Any) -> bytes:
+    return hashlib.blake2b(ids.tobytes(), digest_size=16).digest()
+
+
+def _repeated(keys: list[bytes]) -> int:
+    """How many are copies of an earlier one."""
+    return len(keys) - len(Counter(keys))

@@ -1,0 +1,203 @@
+"""The Large Movie Review Dataset (Maas et al., ACL 2011): found, prepared once, then mapped.
+
+It is looked for in this order: ``--imdb`` or ``ELMAN_IMDB`` (the archive, its unpacked folder, or one of the course's
+pickles), the cache, the download. The cache knows an archive by its size and its first and last bytes, where gzip
+keeps its own checksum; so opening it again reads nothing else.
+"""
+
+import hashlib
+import os
+import random
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillWaiting
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from elman.config import DataConfig, SplitName
+from elman.data.dataset import Dataset
+from elman.data.prepare import prepare_level, prepare_source
+from elman.data.texts import Texts
+from elman.errors import DataError
+from elman.files import read_json
+from elman.progress import Meter
+from elman.sequences import Sequences
+from elman.text import Level
+from elman.vocab import Vocab
+
+HOST = "ai.stanford.edu"
+URL = f"https://{HOST}/~amaas/data/sentiment/aclImdb_v1.tar.gz"
+MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
+"""Of the published archive, 84,125,825 bytes."""
+CONTENT = "a6941b04003882727d51e9c843fd00652b26ed21416e20f3debe913f09a0b8f0"
+"""What :attr:`Dataset.checksum` is for the published reviews, in whatever archive they came."""
+PATIENCE_SECONDS = 8.0
+"""How long to wait for a network that may not be there."""
+
+VALIDATION_REVIEWS = 5_000
+VALIDATION_SEED = 0
+
+
+def cache_root() -> Path:
+    """Return the folder of all prepared data: the user's cache folder, or ``ELMAN_CACHE``."""
+    named = os.environ.get("ELMAN_CACHE")
+    return Path(named).expanduser() if named else user_cache_path("elman")
+
+
+def open_imdb(config: DataConfig) -> Dataset:
+    """Open IMDb, preparing it first where it is new.
+
+    Raises
+    ------
+    DataError
+        It cannot be found, or what was found is damaged.
+    """
+    return _open(prepared_level(config.imdb, config.level))
+
+
+def prepared_level(source: str | None, level: Level) -> Path:
+    """Return the folder with the vocabulary and the ids of that level, prepared first where it is new."""
+    entry = find_entry(source)
+    if not (entry / level).exists():
+        prepare_level(entry, level)
+    return entry / level
+
+
+def find_entry(source: str | None) -> Path:
+    """Return the cache entry of ``source`` (or of ``ELMAN_IMDB``, or of the published reviews), made where needed."""
+    named = source or os.environ.get("ELMAN_IMDB")
+    if named:
+        path = Path(named).expanduser()
+        if not path.exists():
+            raise DataError(f"There is no IMDb archive at {named}.", "Give --imdb or ELMAN_IMDB the path of one.")
+        return _entry_of(path)
+    for known in cache_root().glob("imdb/*/source.json"):
+        if read_json(known)["checksum"] == CONTENT:
+            return known.parent
+    return _entry_of(download())
+
+
+def validation_places(size: int, count: int = VALIDATION_REVIEWS, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:
+    """Return which of ``size`` training reviews, sorted short to long, the course holds out.
+
+    Raises
+    ------
+    DataError
+        There are not more than ``count``.
+    """
+    if not 0 <= count < size:
+        raise DataError(f"{count} of {size} training reviews cannot be held out.", "Hold out fewer.")
+    held_out = np.zeros(size, bool)
+    held_out[random.Random(seed).sample(range(size), k=count)] = True
+    return held_out
+
+
+def download() -> Path:
+    """Fetch the published archive into the cache, its checksum compared, and return its path.
+
+    Raises
+    ------
+    DataError
+        The network or the host cannot be reached, or what came is not the archive.
+    """
+    import pooch
+
+    _ask_for_host()
+    downloader = pooch.HTTPDownloader(timeout=PATIENCE_SECONDS, progressbar=_DownloadMeter())
+    try:
+        return Path(pooch.retrieve(URL, f"md5:{MD5}", path=cache_root() / "downloads", downloader=downloader))
+    except (OSError, ValueError) as error:  # what requests raises is an OSError; a wrong checksum is a ValueError
+        raise _unreachable(str(error)) from error
+
+
+def _open(directory: Path) -> Dataset:
+    source = read_json(directory.parent / "source.json")
+    train, test = Sequences.load(directory / "train"), Sequences.load(directory / "test")
+    held_out = validation_places(len(train), count=min(VALIDATION_REVIEWS, len(train) // 5))
+    places: dict[SplitName, NDArray[np.int64]] = {
+        "train": np.flatnonzero(~held_out),
+        "val": np.flatnonzero(held_out),
+        "test": np.arange(len(test)),
+    }
+    whole: dict[SplitName, Sequences] = {"train": train, "val": train, "test": test}
+    if (directory / "unlabelled").exists():
+        whole["unlabelled"] = Sequences.load(directory / "unlabelled")
+        places["unlabelled"] = np.arange(len(whole["unlabelled"]))
+    return Dataset(
+        name="imdb",
+        level="char" if directory.name == "char" else "word",
+        vocab=Vocab.load(directory / "vocab.json"),
+        splits={split: whole[split].select(where) for split, where in places.items()},
+        class_names=("positive", "negative"),
+        checksum=source["checksum"],
+        source=source["source"],
+        texts=_texts(directory, places),
+    )
+
+
+def _texts(directory: Path, places: dict[SplitName, NDArray[np.int64]]) -> Texts | None:
+    order = directory / "order"
+    if not order.exists():
+        return None  # a pickle: it holds ids alone
+    found = {}
+    for split, where in places.items():
+        part = "train" if split == "val" else split
+        found[split] = directory.parent / "texts" / part, np.load(order / f"{part}.npy")[where]
+    return Texts(found)
+
+
+def _entry_of(source: Path) -> Path:
+    entry = cache_root() / "imdb" / _fingerprint(source)
+    if not entry.exists():
+        prepare_source(source, entry)
+    return entry
+
+
+def _fingerprint(source: Path) -> str:
+    if source.is_dir():
+        inside = [source, *sorted(source.glob("*/*")), *sorted(source.glob("*/*/*"))[:1]]
+        marks = [f"{path.resolve()} {path.stat().st_mtime_ns}" for path in inside]
+        return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        head = file.read(1 << 16)
+        file.seek(max(0, size - (1 << 16)))
+        return hashlib.sha256(b"%d %s" % (size, head) + file.read()).hexdigest()[:16]
+
+
+class _DownloadMeter:
+    """The four calls that pooch makes of a progress bar."""
+
+    total: int = 0
+
+    def reset(self) -> None:
+        self._meter = Meter("downloading IMDb", max(self.total, 1), "bytes").__enter__()
+
+    def update(self, count: int) -> None:
+        if not hasattr(self, "_meter"):
+            self.reset()
+        self._meter.advance(count)
+
+    def close(self) -> None:
+        self._meter.__exit__(None, None, None)
+
+
+def _ask_for_host() -> None:
+    """Give up soon where there is no network: a name that cannot be looked up can hang far longer than a download."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        pool.submit(socket.getaddrinfo, HOST, 443).result(PATIENCE_SECONDS)
+    except (OSError, StillWaiting) as error:
+        raise _unreachable(str(error) or "no answer") from error
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _unreachable(reason: str) -> DataError:
+    return DataError(
+        f"IMDb is not in the cache, and cannot be downloaded from {HOST} ({reason}).",
+        "Give --imdb or ELMAN_IMDB the path of aclImdb_v1.tar.gz, or train on synth-reviews.",
+    )

@@ -1,0 +1,52 @@
+"""Every opening of a test split, for good.
+
+A test split tells the truth once: whoever looks, changes something and looks again is choosing on it. So each opening
+is written down where the data is cached, under the checksum of the data, and the second is said loudly.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from elman.data.imdb import cache_root
+from elman.files import append_line
+
+NAME = "ledger.jsonl"
+
+
+@dataclass(frozen=True)
+class Opening:
+    """One opening.
+
+    Attributes
+    ----------
+    time
+        When, UTC, ISO 8601.
+    data, checksum
+        Of what.
+    run
+        By which run: its directory.
+    config
+        SHA-256 of that run's configuration.
+    """
+
+    time: str
+    data: str
+    checksum: str
+    run: str
+    config: str
+
+
+def openings(checksum: str) -> list[Opening]:
+    """Return the earlier openings of the data with that checksum, oldest first."""
+    ledger = cache_root() / NAME
+    lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
+    entries = [Opening(**json.loads(line)) for line in lines]
+    return [entry for entry in entries if entry.checksum == checksum]
+
+
+def record_opening(data: str, checksum: str, run: str, config: str) -> Opening:
+    """Write down that the test split is opened now. Call it before the split is read."""
+    entry = Opening(datetime.now(UTC).isoformat(timespec="seconds"), data, checksum, run, config)
+    append_line(cache_root() / NAME, json.dumps(asdict(entry)))
+    return entry

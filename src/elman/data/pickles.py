@@ -1,0 +1,85 @@
+"""The course's gzipped pickles of IMDb, read without trusting them.
+
+A pickle is a program: it can name any function and have it called as it loads. This reader can build lists, tuples,
+dicts, strings and numbers, and refuses at the first name.
+"""
+
+import gzip
+import pickle
+import zlib
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn, cast
+
+from elman.errors import DataError
+
+# What unpickling a damaged file can raise, by its documentation and by trial.
+_DAMAGE = (OSError, EOFError, zlib.error, ValueError, LookupError, AttributeError, TypeError, pickle.PickleError)
+
+
+class CoursePickle(NamedTuple):
+    """What ``imdb.word.pkl.gz`` and ``imdb.char.pkl.gz`` hold."""
+
+    sequences: dict[Literal["train", "test"], list[list[int]]]
+    labels: dict[Literal["train", "test"], list[int]]
+    tokens: list[str]
+
+
+def read_course_pickle(path: Path) -> CoursePickle:
+    """Read the tuple ``(sequences, labels, i2w, w2i)``.
+
+    Raises
+    ------
+    DataError
+        The file is damaged, names anything to be called, or holds something else.
+    """
+    try:
+        with gzip.open(path) as file:
+            content = _PlainUnpickler(cast(BinaryIO, file)).load()
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        IndexError,
+        KeyError,
+        AttributeError,
+        pickle.PickleError,
+    ) as error:
+        raise DataError(f"{path} is damaged or no pickle of plain containers ({error}).", "Get it again.") from error
+    problem = _problem(content)
+    if problem:
+        raise DataError(f"{path} is not one of the course's pickles: {problem}.", "Get it again.")
+    sequences, labels, tokens, _ = content
+    return CoursePickle(sequences, labels, tokens)
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+    def persistent_load(self, pid: object) -> NoReturn:  # noqa: ARG002 (the name is pickle's)
+        raise pickle.UnpicklingError("it names an object outside of itself")
+
+
+def _problem(content: Any) -> str | None:
+    """Say in what the content differs from the course's, or None."""
+    if not (isinstance(content, tuple) and len(content) == 4):
+        return "it holds no tuple (sequences, labels, i2w, w2i)"
+    sequences, labels, tokens, _ = content
+    if not (isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)):
+        return "i2w is no list of words"
+    return _problem_of_splits(sequences, labels, len(tokens))
+
+
+def _problem_of_splits(sequences: Any, labels: Any, vocab_size: int) -> str | None:
+    for split in ("train", "test"):
+        if not all(isinstance(part, dict) and isinstance(part.get(split), list) for part in (sequences, labels)):
+            return f"sequences or labels have no list {split!r}"
+        if len(sequences[split]) != len(labels[split]) or not sequences[split]:
+            return f"{split} has {len(sequences[split])} sequences and {len(labels[split])} labels"
+        if any(label not in (0, 1) for label in labels[split]):
+            return f"a label of {split} is neither 0 nor 1"
+        for ids in sequences[split]:
+            if not ids or not all(isinstance(i, int) and 0 <= i < vocab_size for i in ids):
+                return f"a sequence of {split} is empty, or has an id outside of i2w"
+    return None

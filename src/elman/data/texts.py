@@ -1,0 +1,45 @@
+"""The texts as they were written, kept beside their ids so that a person can read what a model read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.config import SplitName
+from elman.sequences import Sequences
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Finds the text of a sequence.
+
+    Attributes
+    ----------
+    places
+        Of each split: the folder that :func:`save_texts` wrote, and which of its texts each sequence is.
+    """
+
+    places: dict[SplitName, tuple[Path, NDArray[np.int64]]]
+
+    def text(self, split: SplitName, i: int) -> str:
+        """Return the text of sequence ``i`` of ``split``."""
+        directory, order = self.places[split]
+        return Sequences.load(directory)[int(order[i])].astype(np.uint8).tobytes().decode("utf-8")
+
+
+def save_texts(texts: list[str], directory: Path) -> None:
+    """Write texts as one flat array of UTF-8 bytes."""
+    encoded = [text.encode("utf-8") for text in texts]
+    lengths = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    directory.mkdir(parents=True)
+    np.save(directory / "tokens.npy", np.frombuffer(b"".join(encoded), np.uint8))
+    np.save(directory / "lengths.npy", lengths)
+
+
+def load_texts(directory: Path) -> list[str]:
+    """Read all texts that :func:`save_texts` wrote, in their order."""
+    stored = Sequences.load(directory)
+    flat = np.asarray(stored.tokens).tobytes()
+    ends = (stored.starts + stored.lengths).tolist()
+    return [flat[start:end].decode("utf-8") for start, end in zip(stored.starts.tolist(), ends, strict=True)]

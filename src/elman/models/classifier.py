@@ -1,0 +1,88 @@
+"""The course's table of models: embedding → layer → ReLU → global pool over time → linear."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.config import ModelConfig
+from elman.models.embedding import Embedding
+from elman.models.pooling import pooling
+from elman.models.recurrent import Recurrent
+from elman.tensors import Features, Lengths, Logits, TokenIds
+from elman.vocab import UNKNOWN
+
+
+class Classifier(nn.Module):
+    """A classifier of sequences.
+
+    Parameters
+    ----------
+    config
+        Sizes, layer, pooling, dropout.
+    vocab_size, num_classes
+        Rows of the embedding and of the last layer.
+    sparse
+        Let the embedding's gradient hold only the rows that the batch reads.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int, num_classes: int, *, sparse: bool = True) -> None:
+        super().__init__()
+        self.embedding = Embedding(vocab_size, config.embedding_size, dropout=config.embedding_dropout, sparse=sparse)
+        self.layer = build_layer(config)
+        self.pool = pooling(config.pooling, bidirectional=config.bidirectional)
+        self.dropout = nn.Dropout(config.top_dropout)
+        self.head = nn.Linear(self.layer.output_size, num_classes)
+        self.word_dropout = config.word_dropout
+
+    def forward(self, token_ids: TokenIds, lengths: Lengths) -> Logits:
+        """Return (batch, classes).
+
+        Parameters
+        ----------
+        token_ids
+            (batch, time), anything behind each end.
+        lengths
+            (batch,), at least 1.
+        """
+        x = self.embedding(self._with_words_dropped(token_ids))  # (B, T, E)
+        features = F.relu(self.layer(x, lengths))  # (B, T, H)
+        logits: Tensor = self.head(self.dropout(self.pool(features, lengths)))
+        return logits
+
+    def _with_words_dropped(self, token_ids: TokenIds) -> TokenIds:
+        if not (self.training and self.word_dropout):
+            return token_ids
+        dropped = torch.rand(token_ids.shape, device=token_ids.device) < self.word_dropout
+        return token_ids.masked_fill(dropped, UNKNOWN)
+
+
+class MLP(nn.Module):
+    """The same linear layer at every time step; between several of them, ReLU."""
+
+    def __init__(self, insize: int, hsize: int, num_layers: int) -> None:
+        super().__init__()
+        self.output_size = hsize
+        sizes = [insize] + [hsize] * num_layers
+        self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
+
+    def forward(self, x: Features, lengths: Lengths) -> Tensor:  # noqa: ARG002 (no step looks at another)
+        """Return (batch, time, hsize), the ReLU after the last layer left to the caller."""
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        last: Tensor = self.layers[-1](x)
+        return last
+
+
+def build_layer(config: ModelConfig) -> MLP | Recurrent:
+    """Return the layer between embedding and pool."""
+    if config.layer == "mlp":
+        return MLP(config.embedding_size, config.hidden_size, config.num_layers)
+    return Recurrent(
+        config.layer,
+        config.embedding_size,
+        config.hidden_size,
+        num_layers=config.num_layers,
+        bidirectional=config.bidirectional,
+    )

@@ -1,0 +1,43 @@
+"""A table of vectors of which a batch touches a twentieth.
+
+Twenty thousand tokens of reviews hold some four thousand distinct words. So the distinct words are looked up once,
+then dealt out to their places: the gradient of the table has a row a distinct word, not one a word of the vocabulary,
+and dropout on a word's vector is drawn once a batch for all its places.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from elman.tensors import Features, TokenIds
+
+
+class Embedding(nn.Module):
+    """A vector for each token.
+
+    Parameters
+    ----------
+    vocab_size, size
+        The table's rows and columns; it starts from the standard normal distribution, as ``nn.Embedding`` does.
+    dropout
+        Share of the numbers of each distinct word's vector that training sets to zero.
+    sparse
+        Let the gradient hold only the rows in use, as ``nn.Embedding(sparse=True)`` does.
+    """
+
+    def __init__(self, vocab_size: int, size: int, *, dropout: float = 0.0, sparse: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.Embedding(vocab_size, size).weight.detach())
+        self.dropout = nn.Dropout(dropout)
+        self.sparse = sparse
+
+    def distinct(self, token_ids: TokenIds) -> tuple[Float[Tensor, "distinct features"], TokenIds]:
+        """Return a vector for each distinct token, and for each place which of them stands there."""
+        distinct, places = torch.unique(token_ids, return_inverse=True)
+        return self.dropout(F.embedding(distinct, self.weight, sparse=self.sparse)), places
+
+    def forward(self, token_ids: TokenIds) -> Features:
+        """Return (batch, time, size)."""
+        rows, places = self.distinct(token_ids)
+        return F.embedding(places, rows)
