@@ -5,10 +5,11 @@
     ├── DataError          a source that is missing, damaged, or not what it says
     ├── RunError           a run directory that is not one, or not of this version
     ├── TestSplitLocked    the test split was asked for without saying that it is final
-    └── NonFiniteLoss      the training diverged
+    ├── NonFiniteLoss      the training diverged
+    └── Interrupted        by the user, or by a signal to end; what was done is kept
 
 Every error says in one sentence what is wrong and in one what to do. The command prints both without a
-traceback and exits with 2.
+traceback and exits with 2 (130 where it was interrupted).
 """
 
 
@@ -49,3 +50,7 @@ class TestSplitLocked(ElmanError):
 
 class NonFiniteLoss(ElmanError):
     """The loss or the gradient became infinite or not a number."""
+
+
+class Interrupted(ElmanError):
+    """The user pressed Ctrl-C, or the process was told to end; the state is kept."""

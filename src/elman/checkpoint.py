@@ -1,0 +1,157 @@
+"""The state of a training, to be resumed to the same bits; and the weights that are the model.
+
+No random generator's state is kept: every draw follows from the seed and the step (see :mod:`elman.seeding`).
+"""
+
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
+from elman.errors import RunError
+from elman.files import new_directory, new_file, read_json, write_json
+
+
+@dataclass
+class EpochTotals:
+    """Sums over the batches of the current epoch: of nats, of right answers, of gradient norms, of seconds."""
+
+    nats: float = 0.0
+    correct: int = 0
+    sequences: int = 0
+    tokens: int = 0
+    grad_norms: float = 0.0
+    batches: int = 0
+    seconds: float = 0.0
+
+    def count(self, *, nats: float, correct: int, sequences: int, tokens: int, grad_norms: float) -> None:
+        """Add one batch; its seconds are added by who measures them."""
+        self.nats += nats
+        self.correct += correct
+        self.sequences += sequences
+        self.tokens += tokens
+        self.grad_norms += grad_norms
+        self.batches += 1
+
+
+@dataclass
+class Position:
+    """How far a training is.
+
+    Attributes
+    ----------
+    step
+        Updates made.
+    epoch
+        Epochs completed, their validation included.
+    best_accuracy, best_epoch
+        On validation; the epoch counts from 1.
+    seconds
+        Spent training in completed epochs, over all sittings, validation apart.
+    totals
+        Of the current epoch; its ``batches`` say how far that is.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    best_accuracy: float = -1.0
+    best_epoch: int = 0
+    seconds: float = 0.0
+    totals: EpochTotals = field(default_factory=EpochTotals)
+
+
+@dataclass
+class State:
+    """All that changes during a training."""
+
+    model: nn.Module
+    optimizers: list[Optimizer]
+    average: AveragedModel | None
+    position: Position
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write weights as safetensors, whole or not at all."""
+    with new_file(path) as partial:
+        _save_file(weights, partial)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read weights.
+
+    Raises
+    ------
+    RunError
+        The file is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(
+            f"There are no weights to read at {path} ({error}).", "Train the run further, or anew."
+        ) from error
+
+
+def save_checkpoint(directory: Path, state: State) -> Path:
+    """Write the state into a folder of its own in ``directory``, then drop the older ones."""
+    path = directory / f"step-{state.position.step:08d}-epoch-{state.position.epoch:04d}"
+    if path.exists():
+        return path
+    with new_directory(path) as partial:
+        _save_file(state.model.state_dict(), partial / "model.safetensors")
+        if state.average is not None:
+            _save_file(state.average.state_dict(), partial / "average.safetensors")
+        torch.save([optimizer.state_dict() for optimizer in state.optimizers], partial / "optimizers.pt")
+        write_json(partial / "position.json", asdict(state.position))
+    for older in _checkpoints(directory):
+        if older != path:
+            shutil.rmtree(older)
+    return path
+
+
+def load_checkpoint(directory: Path, state: State) -> bool:
+    """Put the newest saved state into ``state``; return whether there was one.
+
+    Raises
+    ------
+    RunError
+        It is damaged.
+    """
+    saved = _checkpoints(directory)
+    if not saved:
+        return False
+    try:
+        state.model.load_state_dict(load_file(saved[-1] / "model.safetensors"))
+        if state.average is not None:
+            state.average.load_state_dict(load_file(saved[-1] / "average.safetensors"))
+        stored = torch.load(saved[-1] / "optimizers.pt", weights_only=True)
+        for optimizer, moments in zip(state.optimizers, stored, strict=True):
+            optimizer.load_state_dict(moments)
+        position: dict[str, Any] = read_json(saved[-1] / "position.json")
+        state.position = Position(**{**position, "totals": EpochTotals(**position["totals"])})
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"The checkpoint {saved[-1]} is damaged ({error}).", "Remove it and start anew.") from error
+    return True
+
+
+def drop_checkpoints(directory: Path) -> None:
+    """Remove all states: a finished run needs none."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    return sorted(directory.glob("step-*"))
+
+
+def _save_file(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # it hides a full disk behind its own type
+        raise OSError(f"{path.name} could not be written: {error}") from error

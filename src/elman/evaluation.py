@@ -1,0 +1,224 @@
+"""What a model is worth on a split: accuracy with its interval, loss, confusion, calibration, and where it errs."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import nn
+
+from elman.batching import Batches
+from elman.checkpoint import load_weights
+from elman.config import RunConfig, SplitName
+from elman.data.dataset import Dataset
+from elman.data.ledger import openings, record_opening
+from elman.errors import DataError
+from elman.files import write_json
+from elman.losses import cross_entropy_nats
+from elman.models.classifier import Classifier
+from elman.progress import Meter
+from elman.runs import Run
+from elman.sequences import Sequences
+from elman.statistics import wilson
+
+CALIBRATION_BINS = 10
+WORDS_SHOWN = 60
+
+LogProbs = NDArray[np.float32]
+"""(sequences, classes), natural logarithms, in the order of the split."""
+
+
+def make_fabric(config: RunConfig) -> Fabric:
+    """Return the device and the precision that a run asks for; one process."""
+    precision: Any = {"float32": "32-true", "bf16": "bf16-mixed"}[config.loop.precision]
+    return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
+
+
+def build_classifier(config: RunConfig, dataset: Dataset) -> Classifier:
+    """Return the classifier of a configuration, its weights fresh."""
+    sparse = config.optim.row_wise_embedding
+    return Classifier(config.model, len(dataset.vocab), len(dataset.class_names), sparse=sparse)
+
+
+def trained_classifier(run: Run, dataset: Dataset) -> Classifier:
+    """Return the classifier of a run with the best weights so far.
+
+    Raises
+    ------
+    RunError
+        The run has no weights yet.
+    """
+    with torch.device("meta"):
+        model = build_classifier(run.config, dataset)
+    model.load_state_dict(load_weights(run.weights_path), assign=True)
+    return model
+
+
+def predict(
+    fabric: Fabric,
+    model: nn.Module,
+    batches: Batches,
+    description: str,
+    after_batch: Callable[[], None] = lambda: None,
+) -> LogProbs:
+    """Return the log-probabilities of every class for every sequence."""
+    log_probs: LogProbs | None = None
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), Meter(description, batches.sequences.total_tokens, "tokens") as meter:
+            for batch in batches.read(batches.in_order()):
+                on_device = batch.to(fabric.device)
+                with fabric.autocast():
+                    logits = model(on_device.token_ids, on_device.lengths)
+                found = logits.float().log_softmax(dim=-1).cpu().numpy()
+                if log_probs is None:
+                    log_probs = np.empty((len(batches.sequences), found.shape[1]), np.float32)
+                log_probs[batch.indices] = found
+                meter.advance(batch.tokens)
+                after_batch()
+    finally:
+        model.train(was_training)
+    assert log_probs is not None  # Batches refuses to be empty
+    return log_probs
+
+
+def accuracy_and_loss(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return accuracy with its 95% Wilson interval, cross-entropy in nats a sequence, and the number of sequences."""
+    correct = int((log_probs.argmax(axis=1) == labels).sum())
+    accuracy = wilson(correct, len(labels))
+    total = cross_entropy_nats(torch.from_numpy(log_probs), torch.from_numpy(labels))
+    return {
+        "accuracy": accuracy.value,
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
+        "cross_entropy_nats": float(total.mean),
+        "sequences": len(labels),
+    }
+
+
+def confusion(log_probs: LogProbs, labels: NDArray[np.int64]) -> list[list[int]]:
+    """Return (true class, predicted class) counts."""
+    classes = log_probs.shape[1]
+    pairs = labels * classes + log_probs.argmax(axis=1)
+    counts: list[list[int]] = np.bincount(pairs, minlength=classes**2).reshape(classes, classes).tolist()
+    return counts
+
+
+def calibration(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
+    """Return how often the model is right when it says how sure it is.
+
+    Sequences are put in bins of equal width by the probability of the predicted class. The expected calibration error
+    is the mean over sequences of the distance between a bin's mean confidence and its accuracy (Guo et al., ICML 2017).
+    """
+    confidence = np.exp(log_probs.max(axis=1).astype(np.float64))
+    right = log_probs.argmax(axis=1) == labels
+    where = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = []
+    for i in np.unique(where):
+        inside = where == i
+        bins.append(
+            {
+                "from": i / CALIBRATION_BINS,
+                "to": (i + 1) / CALIBRATION_BINS,
+                "sequences": int(inside.sum()),
+                "confidence": float(confidence[inside].mean()),
+                "accuracy": float(right[inside].mean()),
+            }
+        )
+    error = sum(b["sequences"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / len(labels)
+    return {"expected_calibration_error": error, "bins": bins}
+
+
+def confident_mistakes(
+    log_probs: LogProbs, sequences: Sequences, dataset: Dataset, count: int = 5
+) -> list[dict[str, Any]]:
+    """Return the sequences on which the model is surest and wrong, in words."""
+    assert sequences.labels is not None  # only labelled splits are evaluated
+    predicted = log_probs.argmax(axis=1)
+    sureness = np.where(predicted == sequences.labels, -np.inf, log_probs.max(axis=1))
+    surest = [int(i) for i in np.argsort(-sureness, kind="stable")[:count] if np.isfinite(sureness[i])]
+    return [
+        {
+            "index": i,
+            "label": dataset.class_names[int(sequences.labels[i])],
+            "predicted": dataset.class_names[int(predicted[i])],
+            "probability": float(np.exp(sureness[i])),
+            "text": _excerpt(dataset, sequences[i]),
+        }
+        for i in surest
+    ]
+
+
+def evaluate(
+    run: Run, split: SplitName, *, final: bool = False, warn: Callable[[str], None] = warnings.warn
+) -> dict[str, Any]:
+    """Evaluate a run's best weights on a split, and keep the figures in ``results/SPLIT.json``.
+
+    Parameters
+    ----------
+    run
+        A run that has finished an epoch.
+    split
+        One that has labels.
+    final
+        Open the test split; the ledger records it.
+    warn
+        What to do with a warning: the test split was opened before.
+
+    Returns
+    -------
+    The figures, ready for JSON.
+
+    Raises
+    ------
+    TestSplitLocked
+        The test split, without ``final``.
+    DataError
+        The split has no labels.
+    """
+    dataset = run.open_dataset()
+    sequences = dataset.split(split, final=final)
+    if sequences.labels is None or sequences.labels.min() < 0:
+        raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
+    fabric = make_fabric(run.config)
+    model = trained_classifier(run, dataset).to(fabric.device)
+    opened = _open_test_split(run, dataset, warn) if split == "test" else {}
+    log_probs = predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), f"reading {split}")
+    figures = {
+        "run": str(run.path),
+        "split": split,
+        "class_names": list(dataset.class_names),
+        **accuracy_and_loss(log_probs, sequences.labels),
+        "confusion": confusion(log_probs, sequences.labels),
+        "calibration": calibration(log_probs, sequences.labels),
+        "mistakes": confident_mistakes(log_probs, sequences, dataset),
+        **opened,
+    }
+    write_json(run.result_path(split), figures)
+    return figures
+
+
+def _open_test_split(run: Run, dataset: Dataset, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Write the opening into the ledger, before anything is read; say it if it is not the first."""
+    earlier = openings(dataset.checksum)
+    digest = hashlib.sha256(run.config.to_toml().encode()).hexdigest()
+    entry = record_opening(dataset.name, dataset.checksum, str(run.path.resolve()), digest)
+    if earlier:
+        times, last = "once" if len(earlier) == 1 else f"{len(earlier)} times", earlier[-1]
+        warn(
+            f"THE TEST SPLIT OF {dataset.name.upper()} HAS BEEN OPENED BEFORE: {times}, last at {last.time} by"
+            f" {last.run}. If anything was chosen since by what was seen then, this figure is too good."
+        )
+    return {"opened": entry.time, "openings_before": len(earlier)}
+
+
+def _excerpt(dataset: Dataset, token_ids: NDArray[np.int64]) -> str:
+    glue = " " if dataset.level == "word" else ""
+    shown = token_ids if len(token_ids) <= WORDS_SHOWN else token_ids[:WORDS_SHOWN]
+    text = glue.join(dataset.vocab.decode(shown.tolist()))
+    return text if len(shown) == len(token_ids) else text + " …"

@@ -1,0 +1,175 @@
+"""The run directory: the one bridge between what trains and what reads.
+
+RUN/config.toml            every knob
+    data.json              which data, by checksum
+    vocab.json             token ↔ id
+    weights.safetensors    the best weights so far; the model
+    metrics.jsonl          a line for every logged step and every epoch
+    tensorboard/           the same as curves
+    checkpoints/           the state to resume from, while the run is not finished
+    results/NAME.json      training.json once it is finished; evaluations
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from elman.config import RunConfig, read_config
+from elman.data.dataset import Dataset
+from elman.data.table import open_dataset
+from elman.errors import ConfigError, RunError
+from elman.files import read_json, write_json, write_text
+from elman.vocab import Vocab
+
+
+class Run:
+    """A run directory that exists.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+
+    Raises
+    ------
+    RunError
+        It is not a run directory, or is of another version.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not (path / "config.toml").is_file():
+            raise RunError(
+                f"{path} is not a run directory: it has no config.toml.", "Name a folder made by elman train."
+            )
+        try:
+            self.config = read_config(path / "config.toml")
+        except (ConfigError, OSError, UnicodeDecodeError) as error:
+            raise RunError(
+                f"{path} cannot be read as a run ({error})", "Use the version that wrote it, or train anew."
+            ) from error
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, dataset: Dataset) -> "Run":
+        """Make a run directory.
+
+        Raises
+        ------
+        RunError
+            There is something at ``path`` already.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise RunError(
+                f"{path} exists already.", f"Choose another --run, or continue it: elman train --resume {path}"
+            )
+        identity = {
+            "name": dataset.name,
+            "level": dataset.level,
+            "checksum": dataset.checksum,
+            "source": dataset.source,
+        }
+        write_json(path / "data.json", identity | {"class_names": list(dataset.class_names)})
+        dataset.vocab.save(path / "vocab.json")
+        write_text(path / "config.toml", config.to_toml())  # last: it makes the folder a run
+        return cls(path)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the training came to its end."""
+        return self.result_path("training").exists()
+
+    @property
+    def weights_path(self) -> Path:
+        """The best weights so far."""
+        return self.path / "weights.safetensors"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of states to resume from."""
+        return self.path / "checkpoints"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each label."""
+        return tuple(read_json(self.path / "data.json")["class_names"])
+
+    def vocab(self) -> Vocab:
+        """The tokens that the model knows."""
+        return Vocab.load(self.path / "vocab.json")
+
+    def open_dataset(self) -> Dataset:
+        """Open the data that the run was trained on.
+
+        Raises
+        ------
+        RunError
+            What is found under its name now is other data.
+        """
+        dataset = open_dataset(self.config.data)
+        trained_on = read_json(self.path / "data.json")["checksum"]
+        if dataset.checksum != trained_on or dataset.vocab.tokens != self.vocab().tokens:
+            raise RunError(
+                f"{self.path} was trained on other data than {dataset.source} holds now.",
+                "Name that data by --imdb or ELMAN_IMDB, or train anew.",
+            )
+        return dataset
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training this run within the block.
+
+        Raises
+        ------
+        RunError
+            One does already.
+        """
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                yield
+        except Timeout as error:
+            raise RunError(f"{self.path} is being trained by another process.", "Wait for it, or stop it.") from error
+
+    def log(self, kind: str, figures: dict[str, Any]) -> None:
+        """Add a line to ``metrics.jsonl``; ``figures`` has the ``step`` among it."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, **figures}) + "\n")
+
+    def metrics(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Return the logged lines, all or those of one kind; a last line that is torn is left out."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        entries = [json.loads(line) for line in lines]
+        return [entry for entry in entries if kind in (None, entry["kind"])]
+
+    def forget_after(self, step: int) -> None:
+        """Drop the lines logged after ``step``: a run that is resumed there will log them again."""
+        kept = [json.dumps(entry) + "\n" for entry in self.metrics() if entry["step"] <= step]
+        write_text(self.path / "metrics.jsonl", "".join(kept))
+
+    def result_path(self, name: str) -> Path:
+        """Where the result of that name is, or would be."""
+        return self.path / "results" / f"{name}.json"
+
+    def result(self, name: str) -> Any:
+        """Read a result.
+
+        Raises
+        ------
+        RunError
+            There is none.
+        """
+        if not self.result_path(name).exists():
+            raise RunError(f"{self.path} has no result {name!r}.", f"Finish it: elman train --resume {self.path}")
+        return read_json(self.result_path(name))
+
+
+def free_path(parent: Path, name: str) -> Path:
+    """Return ``parent/name-1``, or the next number that is not taken."""
+    taken = [
+        int(path.name.rpartition("-")[2]) for path in parent.glob(f"{name}-*") if path.name.rpartition("-")[2].isdigit()
+    ]
+    return parent / f"{name}-{max(taken, default=0) + 1}"

@@ -1,0 +1,316 @@
+"""One visible loop: set up, then for every epoch fit and validate.
+
+Whatever happens between two steps, the run can be continued to the same bits: the state is kept after every epoch,
+every few minutes, and on Ctrl-C; all random choices follow from the seed and the step.
+"""
+
+import math
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+
+from elman import __version__
+from elman.batching import Batch, Batches
+from elman.checkpoint import (
+    EpochTotals,
+    Position,
+    State,
+    drop_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+)
+from elman.data.dataset import Dataset
+from elman.errors import Interrupted, NonFiniteLoss
+from elman.evaluation import accuracy_and_loss, build_classifier, make_fabric, predict
+from elman.files import write_json
+from elman.losses import correct, cross_entropy_nats
+from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
+from elman.progress import Meter, seconds
+from elman.runs import Run
+from elman.seeding import torch_seeded
+
+
+@dataclass
+class Session:
+    """A training in progress: what it reads, what changes, and where it is written."""
+
+    run: Run
+    fabric: Fabric
+    forward: Callable[..., torch.Tensor]
+    state: State
+    train: Batches
+    val: Batches
+    writer: SummaryWriter
+    interrupted: threading.Event
+    report: Callable[[str], None]
+    last_checkpoint: float = field(default_factory=time.monotonic)
+
+
+def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> dict[str, Any]:
+    """Train a run from where it is to its end.
+
+    Parameters
+    ----------
+    run
+        A run directory, new or interrupted.
+    dataset
+        Its data.
+    report
+        What to do with the line that each epoch ends with.
+
+    Returns
+    -------
+    The summary that ``results/training.json`` holds.
+
+    Raises
+    ------
+    Interrupted
+        By Ctrl-C or a signal to end; the state is kept.
+    NonFiniteLoss
+        The training diverged; the last good checkpoint is kept.
+    RunError
+        Another process trains this run.
+    """
+    if run.finished:
+        result: dict[str, Any] = run.result("training")
+        return result
+    with run.locked(), _interruptible() as interrupted:
+        session = set_up(run, dataset, interrupted, report)
+        try:
+            fit(session)
+        finally:
+            session.writer.close()
+        summary = summarise(session)
+        write_json(run.result_path("training"), summary)
+        drop_checkpoints(run.checkpoints)
+    return summary
+
+
+def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Callable[[str], None]) -> Session:
+    """Build model and optimisers, and put the last saved state into them."""
+    config = run.config
+    torch.set_num_threads(config.loop.threads or torch.get_num_threads())
+    torch.set_flush_denormal(True)  # numbers near zero cost a processor a hundred times the others
+    fabric = make_fabric(config)
+    with torch_seeded(config.loop.seed, "weights"):
+        model = build_classifier(config, dataset)
+    forward = fabric.setup_module(model)
+    decay = config.optim.ema_decay
+    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch's
+    average = AveragedModel(model, multi_avg_fn=averaging) if decay else None
+    state = State(model, build_optimizers(model, config.optim), average, Position())
+    load_checkpoint(run.checkpoints, state)
+    run.forget_after(state.position.step)
+    train_split, val_split = dataset.split("train"), dataset.split("val")
+    return Session(
+        run=run,
+        fabric=fabric,
+        forward=forward,
+        state=state,
+        train=Batches(train_split, config.batches, config.loop.seed),
+        val=Batches(val_split, config.batches, config.loop.seed),
+        writer=SummaryWriter(str(run.path / "tensorboard"), purge_step=state.position.step + 1),
+        interrupted=interrupted,
+        report=report,
+    )
+
+
+def fit(session: Session) -> None:
+    """Train epoch by epoch, validating after each, until the last or until patience ends."""
+    loop, position = session.run.config.loop, session.state.position
+    while position.epoch < loop.epochs:
+        fit_epoch(session)
+        validate(session)
+        if loop.patience is not None and position.epoch - position.best_epoch >= loop.patience:
+            session.report(f"stopped: no better validation accuracy for {loop.patience} epochs")
+            return
+
+
+def fit_epoch(session: Session) -> None:
+    """Train on the batches of the current epoch that are still to come."""
+    loop, position = session.run.config.loop, session.state.position
+    plan = session.train.epoch(position.epoch)
+    ahead = plan[position.totals.batches :]
+    tokens = sum(int(session.train.sequences.lengths[indices].sum()) for indices in ahead)
+    session.state.model.train()
+    with Meter(f"epoch {position.epoch + 1}/{loop.epochs}", tokens, "tokens") as meter:
+        started = time.monotonic()
+        for batch in session.train.read(ahead):
+            epochs_done = position.epoch + position.totals.batches / len(plan)
+            figures = training_step(session, batch, epochs_done)
+            now = time.monotonic()
+            figures["tokens_per_second"] = batch.tokens / (now - started)
+            position.totals.seconds += now - started
+            started = now
+            if position.step % loop.log_every == 0:
+                _log(session, "step", "train", figures)
+            meter.advance(batch.tokens, loss=position.totals.nats / position.totals.sequences)
+            _keep_if_due(session)
+
+
+def training_step(session: Session, batch: Batch, epochs_done: float) -> dict[str, float]:
+    """Make one update, count it, and return its figures."""
+    config, state, position = session.run.config, session.state, session.state.position
+    batch = batch.to(session.fabric.device)
+    assert batch.labels is not None  # the training split is labelled
+    rate = learning_rate(config.optim, epochs_done, config.loop.epochs)
+    set_learning_rate(state.optimizers, rate)
+    with torch_seeded(config.loop.seed, "step", position.step):
+        logits = session.forward(batch.token_ids, batch.lengths)
+        loss = cross_entropy_nats(logits, batch.labels)
+        session.fabric.backward(loss.mean)
+    grad_norm = float(clip_gradients(state.model, config.optim.grad_clip_norm))
+    nats, right = float(loss.sum.detach()), int(correct(logits, batch.labels).sum)
+    _refuse_non_finite(session, nats, grad_norm)
+    for optimizer in state.optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    if state.average is not None:
+        state.average.update_parameters(state.model)
+    position.step += 1
+    position.totals.count(nats=nats, correct=right, sequences=loss.count, tokens=batch.tokens, grad_norms=grad_norm)
+    return {
+        "loss_nats": nats / loss.count,
+        "accuracy": right / loss.count,
+        "grad_norm": grad_norm,
+        "learning_rate": rate,
+    }
+
+
+def validate(session: Session) -> None:
+    """Close the epoch: measure it on validation, keep the weights if they are the best, keep the state."""
+    state, position = session.state, session.state.position
+    model: nn.Module = state.model if state.average is None else state.average.module
+    description = f"validation {position.epoch + 1}"
+    log_probs = predict(session.fabric, model, session.val, description, lambda: _keep_if_due(session))
+    labels = session.val.sequences.labels
+    assert labels is not None  # so is the validation split
+    measured = accuracy_and_loss(log_probs, labels)
+    position.epoch += 1
+    position.seconds += position.totals.seconds
+    if measured["accuracy"] > position.best_accuracy:
+        position.best_accuracy, position.best_epoch = measured["accuracy"], position.epoch
+        save_weights(session.run.weights_path, model.state_dict())
+    figures = {"epoch": position.epoch, **_training_figures(session)} | {f"val_{k}": v for k, v in measured.items()}
+    _log(session, "epoch", "epoch", figures)
+    session.report(_epoch_line(session, figures))
+    position.totals = EpochTotals()
+    _keep(session)
+
+
+def _training_figures(session: Session) -> dict[str, float]:
+    totals = session.state.position.totals
+    return {
+        "train_loss_nats": totals.nats / totals.sequences,
+        "train_accuracy": totals.correct / totals.sequences,
+        "grad_norm": totals.grad_norms / totals.batches,
+        "seconds": totals.seconds,
+        "tokens_per_second": totals.tokens / totals.seconds,
+        "padding_share": session.train.padding_share(session.train.epoch(session.state.position.epoch - 1)),
+    }
+
+
+def _epoch_line(session: Session, figures: dict[str, float]) -> str:
+    return (
+        f"epoch {figures['epoch']}/{session.run.config.loop.epochs}"
+        f"  train loss {figures['train_loss_nats']:.4f}"
+        f"  val loss {figures['val_cross_entropy_nats']:.4f}"
+        f"  val accuracy {figures['val_accuracy']:.2%}"
+        f" ({figures['val_accuracy_low']:.1%} to {figures['val_accuracy_high']:.1%})"
+        f"  grad norm {figures['grad_norm']:.2f}"
+        f"  {figures['tokens_per_second']:,.0f} tokens/s"
+        f"  {seconds(figures['seconds'])}"
+    )
+
+
+def summarise(session: Session) -> dict[str, Any]:
+    """Return what a reader of the run asks first: how good, when, how long, on what."""
+    position = session.state.position
+    epochs = session.run.metrics("epoch")
+    best = epochs[position.best_epoch - 1]
+    return {
+        "epochs": position.epoch,
+        "best_epoch": position.best_epoch,
+        **{name: value for name, value in best.items() if name.startswith("val_")},
+        "seconds": position.seconds,
+        "tokens_per_second": sum(e["tokens_per_second"] * e["seconds"] for e in epochs) / position.seconds,
+        "parameters": sum(weight.numel() for weight in session.state.model.parameters()),
+        "machine": {
+            "elman": __version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "device": str(session.fabric.device),
+            "threads": torch.get_num_threads(),
+        },
+    }
+
+
+def _log(session: Session, kind: str, prefix: str, figures: dict[str, float]) -> None:
+    step = session.state.position.step
+    session.run.log(kind, {"step": step, **figures})
+    for name, value in figures.items():
+        session.writer.add_scalar(f"{prefix}/{name}", value, step)
+
+
+def _keep(session: Session) -> None:
+    save_checkpoint(session.run.checkpoints, session.state)
+    session.last_checkpoint = time.monotonic()
+
+
+def _keep_if_due(session: Session) -> None:
+    """Keep the state every few minutes, and when the user wants to stop."""
+    minutes = (time.monotonic() - session.last_checkpoint) / 60
+    if session.interrupted.is_set() or minutes >= session.run.config.loop.checkpoint_minutes:
+        _keep(session)
+    if session.interrupted.is_set():
+        step = session.state.position.step
+        raise Interrupted(
+            f"Stopped after step {step:,}; the state is kept.",
+            f"Continue with: elman train --resume {session.run.path}",
+        )
+
+
+def _refuse_non_finite(session: Session, nats: float, grad_norm: float) -> None:
+    if math.isfinite(nats) and math.isfinite(grad_norm):
+        return
+    position = session.state.position
+    raise NonFiniteLoss(
+        f"In step {position.step + 1:,} (epoch {position.epoch + 1}) the loss became {nats} and the gradient's norm"
+        f" {grad_norm}; the last good checkpoint is kept in {session.run.path}.",
+        "Train anew with a lower --learning-rate or --grad-clip-norm.",
+    )
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Yield an event that the first Ctrl-C sets; a second one ends the process at once."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted  # only the main thread may handle signals
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if interrupted.is_set():
+            signal.default_int_handler(number, frame)
+        interrupted.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield interrupted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
