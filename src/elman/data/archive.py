@@ -4,6 +4,7 @@
 archive holds (bags of words, lists of addresses) is passed over.
 """
 
+import gzip
 import re
 import tarfile
 import zlib
@@ -62,14 +63,16 @@ def read_reviews(source: Path) -> dict[Part, list[Review]]:
 
 def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(path) as archive:
+        with gzip.open(path) as file, tarfile.open(fileobj=file) as archive:
             for member in archive:
                 if member.isfile() and _MEMBER.match(member.name):
-                    file = archive.extractfile(member)
-                    assert file is not None  # a regular file always has content
-                    yield member.name, file.read()
-    except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged or not an archive ({error}).", "Get it again.") from error
+                    content = archive.extractfile(member)
+                    assert content is not None  # a regular file always has content
+                    yield member.name, content.read()
+            while file.read(1 << 20):
+                pass  # tar stops at its own end; gzip's checksum stands behind it
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is damaged or no .tar.gz archive ({error}).", "Get it again.") from error
 
 
 def _folder(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -5,10 +5,11 @@ dicts, strings and numbers, and refuses at the first name.
 """
 
 import gzip
+import io
 import pickle
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from elman.errors import DataError
 
@@ -34,7 +35,8 @@ def read_course_pickle(path: Path) -> CoursePickle:
     """
     try:
         with gzip.open(path) as file:
-            content = _PlainUnpickler(cast(BinaryIO, file)).load()
+            whole = file.read()  # to the end, where gzip's checksum stands
+        content = _PlainUnpickler(io.BytesIO(whole)).load()
     except (
         OSError,
         EOFError,

@@ -1,0 +1,114 @@
+"""What all tests share: shapes checked at every call, a cache of their own, small IMDb-shaped archives."""
+
+from jaxtyping import install_import_hook
+
+# Before anything of elman is imported: from here on a wrong shape is an error.
+with install_import_hook(["elman.models", "elman.losses", "elman.batching", "elman.sequences"], "beartype.beartype"):
+    import elman.batching
+    import elman.losses
+    import elman.models.classifier  # noqa: F401
+
+import io
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from elman.config import RunConfig
+from elman.data.dataset import Dataset
+from elman.data.table import open_dataset
+
+REAL_IMDB = os.environ.get("ELMAN_IMDB", "")
+
+POSITIVE = "A great film, it moved me.<br /><br />The cast is GREAT and the story holds number {}!"
+NEGATIVE = "A terrible film, it bored me.<br />The cast is wooden & the story falls apart, number {}."
+WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes the user's cache, or finds IMDb by the environment."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ELMAN_CACHE", str(cache))
+    monkeypatch.delenv("ELMAN_IMDB", raising=False)
+    return cache
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> None:
+    torch.set_num_threads(2)
+
+
+Reviews = dict[str, bytes]
+
+
+@pytest.fixture
+def reviews() -> Reviews:
+    """Names and contents of a hundred short reviews in the published layout."""
+    files: Reviews = {}
+    for split in ("train", "test"):
+        for kind, template in (("pos", POSITIVE), ("neg", NEGATIVE)):
+            for i in range(20):
+                text = template.format(" ".join(WORDS[: 1 + i % 12])) + (f" {WORDS[i % 12]}" * (split == "test"))
+                files[f"aclImdb/{split}/{kind}/{i}_{9 if kind == 'pos' else 2}.txt"] = text.encode()
+    for i in range(20):
+        files[f"aclImdb/train/unsup/{i}_0.txt"] = f"Unseen film number {WORDS[i % 12]}, zygote.".encode()
+    return files
+
+
+@pytest.fixture
+def make_archive(tmp_path: Path) -> Callable[..., Path]:
+    """Write names and contents as a gzipped tar, in an order that is not sorted."""
+
+    def make(files: Reviews, name: str = "aclImdb_v1.tar.gz") -> Path:
+        path = tmp_path / name
+        with tarfile.open(path, "w:gz") as archive:
+            for member in sorted(files, key=lambda member: member[::-1]):
+                entry = tarfile.TarInfo(member)
+                entry.size = len(files[member])
+                archive.addfile(entry, io.BytesIO(files[member]))
+        return path
+
+    return make
+
+
+@pytest.fixture
+def archive(make_archive: Callable[..., Path], reviews: Reviews) -> Path:
+    return make_archive(reviews)
+
+
+@pytest.fixture
+def config() -> RunConfig:
+    """A training that takes a second."""
+    tables = {
+        "data": {"name": "synth-reviews", "synthetic_size": 200, "synthetic_sentences": 2},
+        "batches": {"tokens_per_batch": 300, "length_multiple": 4},
+        "model": {
+            "layer": "lstm",
+            "embedding_size": 8,
+            "hidden_size": 8,
+            "embedding_dropout": 0.2,
+            "word_dropout": 0.1,
+        },
+        "optim": {"learning_rate": 0.01, "ema_decay": 0.9},
+        "loop": {"epochs": 2, "threads": 2, "log_every": 1},
+    }
+    return RunConfig.from_tables(tables, "test")
+
+
+@pytest.fixture
+def dataset(config: RunConfig) -> Dataset:
+    return open_dataset(config.data)
+
+
+@pytest.fixture
+def real_imdb(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The real archive, prepared once for all tests that read it."""
+    if not REAL_IMDB:
+        pytest.skip("ELMAN_IMDB names no archive: the counts of the real data cannot be checked")
+    monkeypatch.setenv("ELMAN_IMDB", REAL_IMDB)
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path_factory.getbasetemp() / "real-imdb"))
+    return REAL_IMDB

@@ -1,0 +1,308 @@
+"""IMDb from an archive, a folder, a pickle; the real one's counts; and what is not IMDb."""
+
+import gzip
+import os
+import pickle
+import shutil
+import socket
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from elman.config import DataConfig
+from elman.data.course import load_imdb
+from elman.data.describe import describe
+from elman.data.imdb import CONTENT, open_imdb, validation_places
+from elman.data.table import open_dataset
+from elman.errors import ConfigError, DataError, TestSplitLocked
+from elman.text import words
+
+Reviews = dict[str, bytes]
+
+
+def opened(path: Path, **options: object) -> object:
+    return open_dataset(DataConfig(imdb=str(path), **options))
+
+
+def left_behind(cache: Path) -> list[Path]:
+    return [path for path in cache.rglob("*") if path.is_file() or ".partial" in path.name] if cache.exists() else []
+
+
+def test_reviews_are_read_sorted_and_labelled(archive: Path, reviews: Reviews) -> None:
+    dataset = opened(archive)
+    train = dataset.split("train").joined(dataset.split("val"))
+    texts = {" ".join(words(text.decode())): name for name, text in reviews.items() if "/train/" in name}
+    for ids, label in zip(train, train.labels, strict=True):
+        name = texts[" ".join(dataset.vocab.decode(ids))]
+        assert label == (0 if "/pos/" in name else 1)
+    assert len(dataset.split("val")) == 8
+    assert (np.diff(dataset.split("train").lengths) >= 0).all()
+    assert len(dataset.split("unlabelled")) == 20
+    assert "zygote" not in dataset.vocab.ids
+
+
+def test_equals_in_length_keep_the_archives_order(archive: Path, reviews: Reviews) -> None:
+    dataset = opened(archive)
+    test = dataset.split("test", final=True)
+    names = [name for name in reviews if "/test/" in name]  # positive first, then by number
+    by_length = sorted(names, key=lambda name: len(words(reviews[name].decode())))
+    assert [dataset.texts.text("test", i).encode() for i in range(len(test))] == [reviews[name] for name in by_length]
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_text_and_ids_belong_together(archive: Path, level: str) -> None:
+    dataset = opened(archive, level=level)
+    for split in ("train", "val", "unlabelled"):
+        for i, ids in enumerate(dataset.split(split)):
+            text = dataset.texts.text(split, i)
+            tokens = words(text) if level == "word" else list(text.replace("<br />", "\n"))
+            known = [token if token in dataset.vocab.ids else ".unk" for token in tokens]
+            assert dataset.vocab.decode(ids) == known
+
+
+def test_a_folder_and_an_archive_are_the_same_data(archive: Path, tmp_path: Path) -> None:
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "unpacked", filter="data")
+    from_archive, from_folder = opened(archive), opened(tmp_path / "unpacked")
+    assert from_folder.checksum == from_archive.checksum
+    assert opened(tmp_path / "unpacked" / "aclImdb").checksum == from_archive.checksum
+
+
+def test_the_second_opening_reads_the_cache(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = opened(archive)
+    monkeypatch.setattr("elman.data.prepare.read_reviews", lambda _: pytest.fail("the archive was read again"))
+    assert opened(archive).checksum == first.checksum
+
+
+def test_another_archive_is_not_mistaken_for_the_cached_one(
+    make_archive: Callable[..., Path], reviews: Reviews
+) -> None:
+    first = opened(make_archive(reviews))
+    reviews["aclImdb/train/pos/0_9.txt"] = b"Something else."
+    assert opened(make_archive(reviews)).checksum != first.checksum
+
+
+def test_a_small_archive_in_the_cache_is_not_taken_for_imdb(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened(archive)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(DataError, match=r"cannot be downloaded.*synth-reviews"):
+        open_imdb(DataConfig())
+
+
+def test_a_network_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elman.data.imdb.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: time.sleep(2))
+    started = time.monotonic()
+    with pytest.raises(DataError, match="no answer"):
+        open_imdb(DataConfig())
+    assert time.monotonic() - started < 1
+
+
+def test_every_truncation_is_refused_and_leaves_nothing(archive: Path, tmp_path: Path, own_cache: Path) -> None:
+    content = archive.read_bytes()
+    for kept in {0, 1, 10, 11, *range(100, len(content), len(content) // 37), len(content) - 9, len(content) - 1}:
+        damaged = tmp_path / "damaged.tar.gz"
+        damaged.write_bytes(content[:kept])
+        with pytest.raises(DataError):
+            opened(damaged)
+        assert not left_behind(own_cache)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"aclImdb/train/pos/3_9.txt": b""}, r"aclImdb/train/pos/3_9\.txt is empty"),
+        ({"aclImdb/train/pos/3_9.txt": b" \n "}, r"3_9\.txt is empty"),
+        ({"aclImdb/test/neg/3_2.txt": b"caf\xe9"}, r"neg/3_2\.txt is not UTF-8"),
+        ({"aclImdb/train/unsup/3_0.txt": b"!!! 7/10 ..."}, "holds signs but no word"),
+    ],
+)
+def test_a_bad_review_is_named(
+    make_archive: Callable[..., Path], reviews: Reviews, change: Reviews, message: str, own_cache: Path
+) -> None:
+    with pytest.raises(DataError, match=message):
+        opened(make_archive(reviews | change))
+    assert not list(own_cache.rglob("word")) + list(own_cache.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("missing", ["/train/pos/", "/train/neg/", "/test/pos/", "/test/"])
+def test_a_wrong_layout_is_refused(make_archive: Callable[..., Path], reviews: Reviews, missing: str) -> None:
+    files = {name: text for name, text in reviews.items() if missing not in name}
+    with pytest.raises(DataError, match="no positive and negative reviews"):
+        opened(make_archive(files))
+
+
+def test_a_path_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no IMDb archive at"):
+        opened(tmp_path / "nowhere.tar.gz")
+
+
+def test_unknown_names_are_refused(archive: Path) -> None:
+    with pytest.raises(ConfigError, match="no data set 'imbd'"):
+        open_dataset(DataConfig(name="imbd"))
+    with pytest.raises(ConfigError, match="no level 'char'"):
+        open_dataset(DataConfig(name="negation", level="char"))
+    with pytest.raises(TestSplitLocked):
+        opened(archive).split("test")
+
+
+def course_pickle(path: Path, content: object) -> Path:
+    with gzip.open(path, "wb") as file:
+        pickle.dump(content, file)
+    return path
+
+
+TOKENS = [".pad", ".start", ".end", ".unk", "good", "bad", "film"]
+SEQUENCES = {"train": [[4], [5], [4, 6], [5, 6], [6, 4, 4]], "test": [[5, 5], [4]]}
+LABELS = {"train": [0, 1, 0, 1, 0], "test": [1, 0]}
+WORD_TO_ID = {token: i for i, token in enumerate(TOKENS)}
+
+
+def test_the_courses_pickle_is_kept_as_it_is(tmp_path: Path) -> None:
+    path = course_pickle(tmp_path / "imdb.word.pkl.gz", (SEQUENCES, LABELS, TOKENS, WORD_TO_ID))
+    dataset = opened(path)
+    assert dataset.vocab.tokens == TOKENS
+    assert [ids.tolist() for ids in dataset.split("test", final=True)] == SEQUENCES["test"]
+    assert dataset.split("test", final=True).labels.tolist() == LABELS["test"]
+    with pytest.raises(DataError, match="does not hold the level 'char'"):
+        opened(path, level="char")
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch harmed",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (Harmful(), "it names posix.system"),
+        ((SEQUENCES, LABELS, TOKENS), "no tuple"),
+        ((SEQUENCES, LABELS, [1, 2], {}), "no list of words"),
+        ((SEQUENCES, {"train": [0], "test": [0]}, TOKENS, {}), "5 sequences and 1 labels"),
+        ((SEQUENCES, {"train": [0, 1, 0, 1, 7], "test": [0, 1]}, TOKENS, {}), "neither 0 nor 1"),
+        (({"train": [[9]] * 5, "test": [[4]] * 2}, LABELS, TOKENS, {}), "outside of i2w"),
+        ((SEQUENCES["train"], LABELS, TOKENS, {}), "have no list"),
+    ],
+)
+def test_a_pickle_can_build_nothing_but_plain_containers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, message: str, own_cache: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=message):
+        opened(course_pickle(tmp_path / "imdb.word.pkl.gz", content))
+    assert not (tmp_path / "harmed").exists()
+    assert not left_behind(own_cache)
+
+
+def test_every_truncated_pickle_is_refused(tmp_path: Path) -> None:
+    path = course_pickle(tmp_path / "imdb.word.pkl.gz", (SEQUENCES, LABELS, TOKENS, WORD_TO_ID))
+    content = path.read_bytes()
+    for kept in range(0, len(content) - 1, 7):
+        path.write_bytes(content[:kept])
+        with pytest.raises(DataError, match="damaged or no pickle"):
+            opened(path)
+
+
+def test_course_function_returns_plain_lists(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ELMAN_IMDB", str(archive))
+    (x_train, y_train), (x_val, y_val), (i2w, w2i), numcls = load_imdb(val=10)
+    assert (len(x_train), len(y_train), len(x_val), len(y_val), numcls) == (30, 30, 10, 10, 2)
+    assert isinstance(x_train[0][0], int)
+    assert sorted(map(len, x_train)) == list(map(len, x_train))
+    assert [w2i[word] for word in i2w] == list(range(len(i2w)))
+    (x_all, _), (x_test, _), _, _ = load_imdb(final=True)
+    assert (len(x_all), len(x_test)) == (40, 40)
+    held_out = validation_places(40, 10, 0)
+    assert [ids for ids, out in zip(x_all, held_out, strict=True) if out] == x_val
+    (x_small, _), _, (i2w_small, _), _ = load_imdb(voc=8, val=10)
+    assert len(i2w_small) == 8
+    assert x_small == [[i if i < 8 else 3 for i in ids] for ids in x_train]
+    assert load_imdb(val=10, seed=1)[1][0] != x_val
+    assert "\n" in load_imdb(val=10, char=True)[2][1]
+    with pytest.raises(DataError, match="cannot be held out"):
+        load_imdb(val=40)
+
+
+def test_duplicates_are_counted(make_archive: Callable[..., Path], reviews: Reviews) -> None:
+    reviews = {name: f"unique {' '.join(str(i).translate(LETTERS))}".encode() for i, name in enumerate(reviews)}
+    same = b"the same film"
+    reviews |= {f"aclImdb/{place}": same for place in ("train/pos/0_9.txt", "train/neg/1_2.txt", "test/pos/3_9.txt")}
+    reviews["aclImdb/test/neg/0_2.txt"] = reviews["aclImdb/test/neg/1_2.txt"]
+    found = describe(opened(make_archive(reviews)))["duplicates"]
+    assert found == {"groups": 2, "within_train": 1, "within_test": 1, "across_splits": 1, "label_conflicts": 1}
+
+
+LETTERS = str.maketrans("0123456789", "abcdefghij")
+
+
+@pytest.mark.imdb
+def test_the_real_archive_has_the_published_counts(real_imdb: str) -> None:
+    dataset = open_imdb(DataConfig())
+    found = describe(dataset)
+    assert found["checksum"] == CONTENT
+    assert found["vocab_size"] == 99_430
+    assert found["most_frequent"] == "the and a of to is it in i this that".split()
+    train, test = found["splits"]["train"], found["splits"]["test"]
+    assert (train["sequences"], train["tokens"], train["length_min"], train["length_max"]) == (
+        25_000,
+        5_921_792,
+        10,
+        2_494,
+    )
+    assert (train["length_median"], round(train["length_mean"], 1)) == (177, 236.9)
+    assert (test["sequences"], test["tokens"], test["length_min"], test["length_max"]) == (25_000, 5_787_563, 6, 2_297)
+    assert (test["length_median"], round(test["length_mean"], 1)) == (174, 231.5)
+    assert found["splits"]["unlabelled"]["sequences"] == 50_000
+    assert found["duplicates"] | {"groups": 412, "across_splits": 123, "label_conflicts": 0} == found["duplicates"]
+    whole = dataset.split("train").joined(dataset.split("val"))
+    shortest = whole[int(whole.lengths.argmin())]
+    assert " ".join(dataset.vocab.decode(shortest)) == "this movie is terrible but it has some good effects"
+    train_words = np.unique(np.concatenate(list(whole)))
+    assert len(train_words) == 73_272
+
+
+@pytest.mark.imdb
+def test_the_real_validation_split_is_the_courses(real_imdb: str) -> None:
+    import random
+
+    random.seed(0)
+    expected = set(random.sample(range(25_000), k=5_000))
+    whole, _, _, _ = load_imdb(final=True)
+    (_, _), (x_val, y_val), _, _ = load_imdb()
+    assert x_val == [ids for i, ids in enumerate(whole[0]) if i in expected]
+    assert y_val == [label for i, label in enumerate(whole[1]) if i in expected]
+
+
+@pytest.mark.imdb
+def test_the_real_padding_share(real_imdb: str) -> None:
+    from elman.batching import Batches
+    from elman.config import BatchConfig
+
+    train = open_imdb(DataConfig()).split("train")
+    for multiple, most in ((16, 0.06), (1, 0.03)):
+        batches = Batches(train, BatchConfig(length_multiple=multiple), 0)
+        assert batches.padding_share(batches.epoch(0)) < most
+
+
+@pytest.mark.imdb
+def test_opening_the_prepared_archive_is_instant(real_imdb: str) -> None:
+    open_imdb(DataConfig())
+    started = time.perf_counter()
+    open_imdb(DataConfig())
+    assert time.perf_counter() - started < 0.3
+
+
+def test_a_full_disk_leaves_nothing(archive: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space"):
+        opened(archive)
+    assert not left_behind(own_cache)
+    shutil.rmtree(own_cache, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""The classifier sees the text and nothing else: no padding, no neighbour, no order of the batch."""
+
+from itertools import product
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from elman.config import ModelConfig
+from elman.models.classifier import Classifier
+from elman.models.embedding import Embedding
+from elman.vocab import PAD, UNKNOWN
+
+MODELS = [
+    ModelConfig(layer=layer, pooling=pool, bidirectional=both, num_layers=layers, embedding_size=4, hidden_size=6)
+    for layer, pool, both, layers in product(
+        ("mlp", "elman", "rnn", "gru", "lstm"), ("max", "mean", "last"), (False, True), (1, 2)
+    )
+    if not (layer == "mlp" and both)
+]
+
+
+def texts() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    lengths = torch.tensor([7, 1, 4, 6])
+    token_ids = torch.randint(4, 20, (4, 7), generator=generator)
+    return token_ids.masked_fill(torch.arange(7) >= lengths[:, None], PAD), lengths
+
+
+def close(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("config", MODELS, ids=str)
+def test_padding_neighbours_and_order_change_no_logit(config: ModelConfig) -> None:
+    torch.manual_seed(0)
+    model = Classifier(config, 20, 3).double().eval()
+    token_ids, lengths = texts()
+    logits = model(token_ids, lengths)
+    for row, length in enumerate(lengths.tolist()):
+        close(model(token_ids[row : row + 1, :length], lengths[row : row + 1])[0], logits[row])
+    close(model(F.pad(token_ids, (0, 9), value=PAD), lengths), logits)
+    behind = torch.arange(7) >= lengths[:, None]
+    close(model(token_ids.masked_fill(behind, 13), lengths), logits)
+    order = torch.tensor([2, 0, 3, 1])
+    close(model(token_ids[order], lengths[order]), logits[order])
+
+
+@pytest.mark.parametrize("config", MODELS, ids=str)
+def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
+    """A model that ignored a token, or a direction, would pass the test above."""
+    torch.manual_seed(0)
+    model = Classifier(config, 20, 3).double()
+    token_ids, lengths = texts()
+    rows, places = model.embedding.distinct(token_ids)
+    x = F.embedding(places, rows).detach().requires_grad_()
+    features = model.layer(x, lengths)  # without the ReLU, which may well be zero at a token
+    model.head(model.pool(features, lengths)).square().sum().backward()
+    moved = x.grad.abs().sum(dim=-1)
+    inside = torch.arange(7) < lengths[:, None]
+    assert (moved[~inside] == 0).all()
+    if config.pooling == "mean" and not (config.layer == "mlp" and config.num_layers > 1):  # a ReLU lies between
+        assert (moved[inside] > 0).all()
+    assert (moved.sum(dim=1) > 0).all()
+
+
+def test_mlp_is_the_course_table() -> None:
+    torch.manual_seed(0)
+    model = Classifier(ModelConfig(layer="mlp", embedding_size=4, hidden_size=6), 20, 2).double()
+    token_ids, lengths = texts()
+    linear = model.layer.layers[0]
+    for row, length in enumerate(lengths.tolist()):
+        embedded = model.embedding.weight[token_ids[row, :length]]
+        pooled = torch.relu(embedded @ linear.weight.T + linear.bias).max(dim=0).values
+        close(model(token_ids, lengths)[row], pooled @ model.head.weight.T + model.head.bias)
+
+
+@pytest.mark.parametrize("sparse", [True, False])
+def test_embedding_is_torchs_forward_and_backward(sparse: bool) -> None:
+    ours = Embedding(20, 4, sparse=sparse).double()
+    torchs = nn.Embedding.from_pretrained(ours.weight.detach().clone(), freeze=False)
+    token_ids, _ = texts()
+    weight = torch.randn(4, 7, 4, dtype=torch.float64)
+    close(ours(token_ids), torchs(token_ids))
+    (ours(token_ids) * weight).sum().backward()
+    (torchs(token_ids) * weight).sum().backward()
+    assert ours.weight.grad.is_sparse == sparse
+    close(ours.weight.grad.to_dense() if sparse else ours.weight.grad, torchs.weight.grad)
+
+
+def test_embedding_dropout_is_one_draw_a_distinct_word() -> None:
+    torch.manual_seed(0)
+    embedding = Embedding(20, 50, dropout=0.5)
+    same = torch.full((2, 3), 7)
+    embedded = embedding(same).flatten(0, 1)
+    assert (embedded == embedded[0]).all()
+    zeros = (embedded[0] == 0).float().mean()
+    assert 0.2 < zeros < 0.8
+
+
+def test_word_dropout_reads_unknown_in_training_only() -> None:
+    torch.manual_seed(0)
+    model = Classifier(ModelConfig(layer="mlp", word_dropout=0.5, embedding_size=4, hidden_size=4), 50, 2)
+    token_ids = torch.arange(4, 44)[None]
+    dropped = model._with_words_dropped(token_ids)
+    changed = dropped != token_ids
+    assert (dropped[changed] == UNKNOWN).all()
+    assert 8 <= int(changed.sum()) <= 32
+    assert (model.eval()._with_words_dropped(token_ids) == token_ids).all()
+
+
+def test_no_gradient_through_the_smallest_pool_reaches_padding() -> None:
+    """All features below zero behind the ReLU: the pool must still not pick a padded step."""
+    model = Classifier(ModelConfig(layer="mlp", pooling="max", embedding_size=2, hidden_size=2), 20, 2).double()
+    with torch.no_grad():
+        model.layer.layers[0].bias.fill_(-100)
+    token_ids, lengths = texts()
+    close(model(token_ids, lengths), model.head.bias.expand(4, 2))

@@ -1,0 +1,96 @@
+"""Every sequence once an epoch, within the budget, padding only behind the ends."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elman.batching import Batches, collate, padding_mask, plan_batches
+from elman.config import BatchConfig
+from elman.errors import DataError
+from elman.sequences import Sequences
+from elman.vocab import PAD
+
+LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
+CONFIGS = st.builds(
+    BatchConfig,
+    tokens_per_batch=st.integers(1, 300),
+    batch_size=st.none() | st.integers(1, 9),
+    length_noise=st.floats(0, 0.9),
+    length_multiple=st.integers(1, 17),
+)
+
+
+def made(lengths: np.ndarray) -> Sequences:
+    return Sequences.from_lists([list(range(4, 4 + n)) for n in lengths], [0] * len(lengths))
+
+
+@given(LENGTHS, CONFIGS, st.none() | st.integers(0, 5))
+def test_each_sequence_once_and_within_the_budget(lengths: np.ndarray, config: BatchConfig, seed: int | None) -> None:
+    generator = None if seed is None else np.random.default_rng(seed)
+    plan = plan_batches(lengths, config, generator)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(len(lengths)))
+    for indices in plan:
+        width = -(-lengths[indices].max() // config.length_multiple) * config.length_multiple
+        if config.batch_size:
+            assert len(indices) <= config.batch_size
+        else:
+            assert len(indices) == 1 or len(indices) * width <= config.tokens_per_batch
+
+
+@given(LENGTHS, CONFIGS)
+def test_no_batch_could_have_taken_the_next_sequence(lengths: np.ndarray, config: BatchConfig) -> None:
+    plan = plan_batches(lengths, config)
+    for indices, following in pairwise(plan):
+        rows, longest = len(indices) + 1, lengths[following[0]]
+        width = -(-longest // config.length_multiple) * config.length_multiple
+        assert rows > config.batch_size if config.batch_size else rows * width > config.tokens_per_batch
+
+
+@given(LENGTHS, CONFIGS)
+def test_collated_rows_are_the_sequences_and_padding(lengths: np.ndarray, config: BatchConfig) -> None:
+    batches = Batches(made(lengths), config, seed=3)
+    plan = batches.epoch(0)
+    cells = 0
+    for batch in batches.read(plan):
+        cells += batch.token_ids.numel()
+        assert batch.token_ids.shape[1] % config.length_multiple == 0
+        assert (batch.token_ids == PAD).equal(padding_mask(batch.lengths, batch.token_ids.shape[1]))
+        for row, length, index in zip(batch.token_ids, batch.lengths, batch.indices, strict=True):
+            assert row[:length].tolist() == list(range(4, 4 + lengths[index]))
+    assert batches.padding_share(plan) == pytest.approx(1 - lengths.sum() / cells)
+
+
+def test_an_epoch_follows_from_seed_and_number() -> None:
+    lengths = np.arange(1, 200)
+    config = BatchConfig(tokens_per_batch=400)
+
+    def plan(seed: int, epoch: int) -> list[list[int]]:
+        return [indices.tolist() for indices in Batches(made(lengths), config, seed).epoch(epoch)]
+
+    assert plan(0, 1) == plan(0, 1)
+    assert len({str(plan(0, 1)), str(plan(0, 2)), str(plan(1, 1))}) == 3
+    assert {tuple(sorted(batch)) for batch in plan(0, 1)} != {tuple(sorted(batch)) for batch in plan(0, 2)}
+
+
+def test_batches_are_shuffled_and_similar_in_length() -> None:
+    lengths = np.arange(1, 1000)
+    plan = Batches(made(lengths), BatchConfig(tokens_per_batch=4000), 0).epoch(0)
+    firsts = [lengths[indices].mean() for indices in plan]
+    assert firsts != sorted(firsts)
+    widest = max(np.ptp(lengths[indices]) / lengths[indices].max() for indices in plan if lengths[indices].min() > 100)
+    assert widest < 0.2
+
+
+def test_a_small_vocabulary_reads_rare_words_as_unknown() -> None:
+    sequences = Sequences.from_lists([[4, 9, 5]], [1]).with_vocab_size(6)
+    assert collate(sequences, np.array([0])).token_ids.equal(torch.tensor([[4, 3, 5]]))
+
+
+@pytest.mark.parametrize("lists", [[], [[4], []]])
+def test_nothing_to_read_is_refused(lists: list[list[int]]) -> None:
+    with pytest.raises(DataError, match="nothing to read"):
+        Batches(Sequences.from_lists(lists, [0] * len(lists)), BatchConfig(), 0)

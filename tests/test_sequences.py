@@ -1,0 +1,83 @@
+"""Ragged arrays: what goes in comes out, from memory and from disk; words and vocabularies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elman.errors import ConfigError, DataError
+from elman.files import write_json
+from elman.sequences import Sequences
+from elman.text import characters, words
+from elman.vocab import SPECIALS, Vocab
+
+LISTS = st.lists(st.lists(st.integers(0, 500), max_size=12), min_size=1, max_size=12)
+
+
+@given(LISTS)
+def test_round_trip_in_memory(lists: list[list[int]]) -> None:
+    assert [ids.tolist() for ids in Sequences.from_lists(lists)] == lists
+
+
+def test_round_trip_on_disk_of_a_selection(tmp_path: Path) -> None:
+    sequences = Sequences.from_lists([[4, 5, 6], [7], [8, 9]], [0, 1, 1])
+    sequences.select(np.array([2, 0])).cut(2).save(tmp_path / "s")
+    loaded = Sequences.load(tmp_path / "s")
+    assert isinstance(loaded.tokens, np.memmap)
+    assert [ids.tolist() for ids in loaded] == [[8, 9], [4, 5]]
+    assert loaded.labels.tolist() == [1, 0]
+
+
+def test_joined_selections() -> None:
+    sequences = Sequences.from_lists([[4, 5, 6], [7], [8, 9]], [0, 1, 1])
+    joined = sequences.select(np.array([1])).joined(sequences.select(np.array([0, 2])))
+    assert [ids.tolist() for ids in joined] == [[7], [4, 5, 6], [8, 9]]
+    assert joined.labels.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("damage", ["tokens.npy", "lengths.npy"])
+def test_a_damaged_file_is_refused(tmp_path: Path, damage: str) -> None:
+    Sequences.from_lists([[4, 5, 6], [7]], [0, 1]).save(tmp_path)
+    content = (tmp_path / damage).read_bytes()
+    for kept in (0, 20, len(content) - 3):
+        (tmp_path / damage).write_bytes(content[:kept])
+        with pytest.raises(DataError, match="prepare it anew"):
+            Sequences.load(tmp_path)
+    (tmp_path / damage).unlink()
+    with pytest.raises(DataError, match="holds no sequences"):
+        Sequences.load(tmp_path)
+
+
+@given(st.text())
+def test_words_follow_the_definition(text: str) -> None:
+    import re
+
+    expected = re.sub("[^a-z]", " ", text.lower().replace("<br />", " ")).split()
+    assert words(text) == expected
+
+
+def test_characters_keep_all_but_line_breaks() -> None:
+    assert characters("Ça va?<br /><br/>Yes!") == "Ça va?\n\nYes!"
+
+
+def test_vocabulary_is_ordered_by_frequency_then_alphabet() -> None:
+    vocab = Vocab.from_counts({"b": 2, "c": 5, "a": 2})
+    assert vocab.tokens == [*SPECIALS, "c", "a", "b"]
+    assert vocab.encode(["a", "zebra", "c"]) == [5, 3, 4]
+    assert vocab.decode([4, 3]) == ["c", ".unk"]
+    assert vocab.truncated(5).tokens == [*SPECIALS, "c"]
+    assert vocab.truncated(None) is vocab
+
+
+def test_vocabularies_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no room"):
+        Vocab.from_counts({"a": 1, "b": 1}).truncated(4)
+    with pytest.raises(DataError, match="begins with"):
+        Vocab(["a", "b"])
+    with pytest.raises(DataError, match="twice"):
+        _ = Vocab([*SPECIALS, "a", "a"]).ids
+    write_json(tmp_path / "vocab.json", {"no": "list"})
+    with pytest.raises(DataError, match="not a list"):
+        Vocab.load(tmp_path / "vocab.json")
