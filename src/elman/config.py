@@ -78,6 +78,8 @@ class ModelConfig:
     """The layer between embedding and pool."""
     embedding_size: int = 300
     """Numbers a token."""
+    embedding_scale: float = 1.0
+    """Standard deviation of the embedding's first values; torch's own is 1."""
     hidden_size: int = 300
     """Numbers a time step after the layer (each direction)."""
     num_layers: int = 1
@@ -95,6 +97,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "embedding_size", "hidden_size", "num_layers")
+        if not self.embedding_scale > 0:
+            raise ConfigError(f"--embedding-scale must be positive, not {self.embedding_scale}.", "Try 0.1.")
         _share(self, "word_dropout", "embedding_dropout", "top_dropout")
         if self.layer == "mlp" and self.bidirectional:
             raise ConfigError("An mlp reads no direction, so it cannot be bidirectional.", "Leave one of the two out.")

@@ -3,6 +3,7 @@
     ElmanError
     ├── ConfigError        an option, or two that do not go together
     ├── DataError          a source that is missing, damaged, or not what it says
+    │   └── SourceUnreachable  it would have to be downloaded, and cannot be
     ├── RunError           a run directory that is not one, or not of this version
     ├── TestSplitLocked    the test split was asked for without saying that it is final
     ├── NonFiniteLoss      the training diverged
@@ -36,6 +37,10 @@ class ConfigError(ElmanError):
 
 class DataError(ElmanError):
     """A source of data is missing, damaged, or not laid out as it should be."""
+
+
+class SourceUnreachable(DataError):
+    """The data is not on this machine, and its host does not answer."""
 
 
 class RunError(ElmanError):

@@ -21,7 +21,7 @@ from elman.config import DataConfig, SplitName
 from elman.data.dataset import Dataset
 from elman.data.prepare import prepare_level, prepare_source
 from elman.data.texts import Texts
-from elman.errors import DataError
+from elman.errors import DataError, SourceUnreachable
 from elman.files import read_json
 from elman.progress import Meter
 from elman.sequences import Sequences
@@ -100,7 +100,7 @@ def download() -> Path:
 
     Raises
     ------
-    DataError
+    SourceUnreachable
         The network or the host cannot be reached, or what came is not the archive.
     """
     import pooch
@@ -196,8 +196,8 @@ def _ask_for_host() -> None:
         pool.shutdown(wait=False)
 
 
-def _unreachable(reason: str) -> DataError:
-    return DataError(
+def _unreachable(reason: str) -> SourceUnreachable:
+    return SourceUnreachable(
         f"IMDb is not in the cache, and cannot be downloaded from {HOST} ({reason}).",
         "Give --imdb or ELMAN_IMDB the path of aclImdb_v1.tar.gz, or train on synth-reviews.",
     )

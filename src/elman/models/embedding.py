@@ -19,16 +19,21 @@ class Embedding(nn.Module):
     Parameters
     ----------
     vocab_size, size
-        The table's rows and columns; it starts from the standard normal distribution, as ``nn.Embedding`` does.
+        The table's rows and columns.
+    scale
+        Standard deviation of its first, normally distributed values. ``nn.Embedding`` has 1: a word that is rare, and
+        so stays where it was born, then speaks as loudly as one that was learnt.
     dropout
         Share of the numbers of each distinct word's vector that training sets to zero.
     sparse
         Let the gradient hold only the rows in use, as ``nn.Embedding(sparse=True)`` does.
     """
 
-    def __init__(self, vocab_size: int, size: int, *, dropout: float = 0.0, sparse: bool = True) -> None:
+    def __init__(
+        self, vocab_size: int, size: int, *, scale: float = 1.0, dropout: float = 0.0, sparse: bool = True
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.Embedding(vocab_size, size).weight.detach())
+        self.weight = nn.Parameter(torch.empty(vocab_size, size).normal_(std=scale))
         self.dropout = nn.Dropout(dropout)
         self.sparse = sparse
 

@@ -1,0 +1,204 @@
+"""The command as a person or a program meets it: what it prints, what it refuses, and with which exit code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from elman import cli
+
+SMALL = ["--synthetic-size", "200", "--tokens-per-batch", "400", "--embedding-size", "8", "--hidden-size", "8"]
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def elman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command in a folder of its own; return exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["elman", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def run(elman: Command) -> Path:
+    code, out, _ = elman("train", "synth-reviews", "--model", "lstm", "--epochs", 1, *SMALL)
+    assert code == 0
+    assert "validation accuracy" in out
+    return Path("runs/synth-reviews-lstm-1")
+
+
+def test_train_evaluate_and_read_the_json(elman: Command, run: Path) -> None:
+    code, out, _ = elman("evaluate", run, "--split", "val", "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert {"accuracy", "accuracy_low", "accuracy_high", "cross_entropy_nats", "sequences"} <= set(figures)
+    assert figures["accuracy_low"] <= figures["accuracy"] <= figures["accuracy_high"]
+    code, out, _ = elman("evaluate", run)
+    assert code == 0
+    assert f"{figures['accuracy']:.2%}" in out
+    assert "predicted positive" in out
+
+
+def test_the_test_split_is_locked(elman: Command, run: Path) -> None:
+    code, out, err = elman("evaluate", run, "--split", "test")
+    assert (code, out) == (2, "")
+    assert "--final" in err
+    code, out, err = elman("evaluate", run, "--split", "test", "--final", "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out)["openings_before"] == 0
+    code, out, err = elman("evaluate", run, "--split", "test", "--final", "--json")
+    assert code == 0
+    assert json.loads(out)["openings_before"] == 1
+    assert "HAS BEEN OPENED BEFORE" in err
+
+
+def test_data_info_and_show(elman: Command, archive: Path) -> None:
+    code, out, _ = elman("data", "info", "imdb", "--imdb", archive, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["splits"]["train"]["sequences"] == found["splits"]["test"]["sequences"] == 40
+    assert found["splits"]["train"]["tokens"] > 400
+    assert {"vocab_size", "duplicates"} <= set(found)
+    assert "across_splits" in found["duplicates"]
+    code, out, _ = elman("data", "info", "imdb", "--imdb", archive)
+    assert code == 0
+    assert f"{found['vocab_size']:,} ids" in out
+    code, out, _ = elman("data", "show", "imdb", 3, "--imdb", archive)
+    assert code == 0
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert len(lines["tokens"].split()) == len(lines["ids"].split())
+    assert lines["text"].startswith("A ")
+    code, _, err = elman("data", "show", "imdb", 3000, "--imdb", archive)
+    assert code == 2
+    assert "0 to 31" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "imbd"], "no data set 'imbd'"),
+        (["train"], "No data set is named"),
+        (["train", "synth-reviews", "--model", "ltsm"], "ltsm"),
+        (["train", "synth-reviews", "--modle", "lstm"], "--modle"),
+        (["train", "synth-reviews", "--epochs", "none"], "none"),
+        (["train", "synth-reviews", "--epochs", "0"], "--epochs must be 1 or more, not 0"),
+        (["train", "synth-reviews", "--word-dropout", "1.5"], "--word-dropout must be at least 0 and below 1, not 1.5"),
+        (["train", "synth-reviews", "--model", "mlp", "--bidirectional"], "no direction"),
+        (["train", "imdb", "--imdb", "nowhere.tar.gz"], "no IMDb archive at nowhere.tar.gz"),
+        (["train", "negation", "--level", "char"], "no level 'char'"),
+        (["train", "--resume", "nowhere"], "nowhere is no run directory"),
+        (["train", "synth-reviews", "--resume", "nowhere"], "keeps its configuration"),
+        (["evaluate", "."], ". is no run directory"),
+        (["evaluate", ".", "--split", "tset"], "tset"),
+        (["study", "--profile", "quickest"], "quickest"),
+        (["sing"], "sing"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_two_sentences(elman: Command, arguments: list[str], message: str) -> None:
+    code, out, err = elman(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) >= 2
+    assert not Path("runs").exists()
+
+
+def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:
+    text = (run / "config.toml").read_text()
+    for damaged, message in (
+        (text.replace("format = 1", "format = 99"), "format 99"),
+        (text.replace("epochs = 1", 'epochs = "many"'), "epochs cannot be 'many'"),
+        (text.replace("[loop]", "[lopo]"), "unknown section 'lopo'"),
+        (text[:200] + "=", "not TOML"),
+    ):
+        (run / "config.toml").write_text(damaged)
+        code, _, err = elman("evaluate", run)
+        assert code == 2
+        assert message in " ".join(err.split())
+
+
+def test_a_run_directory_is_not_overwritten(elman: Command, run: Path) -> None:
+    before = (run / "config.toml").stat().st_mtime_ns
+    code, _, err = elman("train", "synth-reviews", "--run", run, *SMALL)
+    assert code == 2
+    assert "exists already" in err
+    assert (run / "config.toml").stat().st_mtime_ns == before
+    elman("train", "synth-reviews", "--epochs", 1, *SMALL)
+    assert Path("runs/synth-reviews-lstm-2").exists()
+
+
+def test_ctrl_c_and_resume_from_the_shell(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "elman"]
+    training = [*command, "train", "negation", "--epochs", "400", "--run", "run", "--threads", "1", *SMALL]
+    process = subprocess.Popen(training, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while "epoch 2/" not in process.stdout.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume run" in " ".join(err.split())
+    assert "Traceback" not in err
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+    config = tmp_path / "run" / "config.toml"
+    epochs = re.search(r"step-\d+-epoch-(\d+)", str(next((tmp_path / "run" / "checkpoints").iterdir())))[1]
+    config.write_text(config.read_text().replace("epochs = 400", f"epochs = {int(epochs) + 1}"))
+    resumed = subprocess.run(
+        [*command, "train", "--resume", "run"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "best epoch" in resumed.stdout
+    assert (tmp_path / "run" / "results" / "training.json").exists()
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    started = time.perf_counter()
+    script = "import sys; from elman import cli; print('torch' in sys.modules, 'scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+    assert time.perf_counter() - started < 5
+
+
+def test_every_option_is_explained(elman: Command) -> None:
+    code, out, _ = elman("train", "--help")
+    assert code == 0
+    for option in ("--model", "--tokens-per-batch", "--ema-decay", "--patience", "--resume"):
+        assert option in out
+    assert "ELMAN_IMDB" in out
+    for command in (["evaluate"], ["study"], ["data", "info"], ["data", "show"]):
+        code, out, _ = elman(*command, "--help")
+        assert code == 0
+        assert len(out) > 300
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_output_to_a_full_disk_is_an_error_without_a_traceback(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "elman", "data", "info", "negation", "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "ELMAN_CACHE": str(tmp_path)},
+        )
+    assert done.returncode == 2
+    assert "Make room" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,114 @@
+"""The figures against their definitions; the test split behind its lock, and the ledger."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from elman.config import RunConfig
+from elman.data.dataset import Dataset
+from elman.data.ledger import openings
+from elman.errors import DataError, RunError, TestSplitLocked
+from elman.evaluation import accuracy_and_loss, calibration, confusion, evaluate
+from elman.losses import correct, cross_entropy_nats
+from elman.runs import Run
+from elman.statistics import wilson
+from elman.training import train
+
+LOG_PROBS = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.65, 0.35], [0.45, 0.55], [0.05, 0.95]], np.float32))
+LABELS = np.array([0, 1, 1, 1, 0])
+
+
+@pytest.fixture
+def run(tmp_path: Path, config: RunConfig, dataset: Dataset) -> Run:
+    run = Run.create(tmp_path / "run", config, dataset)
+    train(run, dataset, report=lambda _: None)
+    return run
+
+
+def test_figures_follow_their_definitions() -> None:
+    figures = accuracy_and_loss(LOG_PROBS, LABELS)
+    assert figures["accuracy"] == 0.6
+    expected = -(math.log(0.9) + math.log(0.8) + math.log(0.35) + math.log(0.55) + math.log(0.05)) / 5
+    assert figures["cross_entropy_nats"] == pytest.approx(expected, rel=1e-6)
+    assert confusion(LOG_PROBS, LABELS) == [[1, 1], [1, 2]]
+
+
+def test_calibration_follows_its_definition() -> None:
+    found = calibration(LOG_PROBS, LABELS)
+    assert [(b["from"], b["sequences"], b["accuracy"]) for b in found["bins"]] == [
+        (0.5, 1, 1.0), (0.6, 1, 0.0), (0.8, 1, 1.0), (0.9, 2, 0.5),
+    ]  # fmt: skip
+    expected = (0.45 + 0.65 + 0.2 + 2 * abs((0.9 + 0.95) / 2 - 0.5)) / 5
+    assert found["expected_calibration_error"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_wilson_follows_its_formula() -> None:
+    n, p, z = 50, 0.9, 1.959963984540054
+    middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    assert wilson(45, 50) == pytest.approx((0.9, middle - half, middle + half))
+
+
+def test_scores_are_sums_and_counts() -> None:
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    whole, parts = cross_entropy_nats(logits, labels), [(0, 2), (2, 6)]
+    split = [cross_entropy_nats(logits[a:b], labels[a:b]) for a, b in parts]
+    torch.testing.assert_close(sum(part.sum for part in split), whole.sum)
+    assert sum(part.count for part in split) == whole.count == 6
+    assert int(correct(logits, labels).sum) == sum(int(row.argmax() == label) for row, label in zip(logits, labels))  # noqa: B905
+
+
+def test_evaluation_equals_the_last_validation(run: Run) -> None:
+    figures = evaluate(run, "val")
+    summary = run.result("training")
+    for name in ("accuracy", "accuracy_low", "accuracy_high", "cross_entropy_nats", "sequences"):
+        assert figures[name] == pytest.approx(summary[f"val_{name}"], rel=1e-9)
+    assert sum(map(sum, figures["confusion"])) == figures["sequences"] == 50
+    assert run.result("val") == figures
+
+
+def test_mistakes_are_wrong_and_the_surest_come_first(run: Run, dataset: Dataset) -> None:
+    figures = evaluate(run, "train")
+    labels = dataset.split("train").labels
+    assert figures["mistakes"]
+    for mistake in figures["mistakes"]:
+        assert mistake["label"] != mistake["predicted"]
+        assert mistake["label"] == dataset.class_names[labels[mistake["index"]]]
+        words = dataset.vocab.decode(dataset.split("train")[mistake["index"]])
+        assert mistake["text"] == " ".join(words)
+    sureness = [mistake["probability"] for mistake in figures["mistakes"]]
+    assert sureness == sorted(sureness, reverse=True)
+
+
+def test_the_test_split_needs_the_word_final_and_is_written_down(run: Run, dataset: Dataset) -> None:
+    warnings: list[str] = []
+    with pytest.raises(TestSplitLocked, match="--final"):
+        evaluate(run, "test", warn=warnings.append)
+    assert openings(dataset.checksum) == []
+    figures = evaluate(run, "test", final=True, warn=warnings.append)
+    assert (figures["openings_before"], warnings) == (0, [])
+    (entry,) = openings(dataset.checksum)
+    assert (entry.data, entry.run, entry.time) == ("synth-reviews", str(run.path), figures["opened"])
+    again = evaluate(run, "test", final=True, warn=warnings.append)
+    assert again["openings_before"] == 1
+    assert "HAS BEEN OPENED BEFORE: once" in warnings[0]
+    assert len(openings(dataset.checksum)) == 2
+    assert openings("other data") == []
+
+
+def test_a_split_without_labels_or_a_run_without_weights(run: Run) -> None:
+    with pytest.raises(DataError, match="no split 'unlabelled'"):
+        evaluate(run, "unlabelled")
+    run.weights_path.write_bytes(run.weights_path.read_bytes()[:100])
+    with pytest.raises(RunError, match="no weights to read"):
+        evaluate(run, "val")
+
+
+def test_other_data_than_the_run_was_trained_on_is_refused(run: Run) -> None:
+    text = (run.path / "config.toml").read_text()
+    (run.path / "config.toml").write_text(text.replace("synthetic_size = 200", "synthetic_size = 220"))
+    with pytest.raises(RunError, match="trained on other data"):
+        evaluate(Run(run.path), "val")

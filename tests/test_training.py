@@ -1,0 +1,266 @@
+"""A training learns, can be stopped anywhere and goes on to the same bits, and leaves nothing half done."""
+
+import json
+import random
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from elman import training
+from elman.checkpoint import load_weights
+from elman.config import RunConfig
+from elman.data.dataset import Dataset
+from elman.data.table import open_dataset
+from elman.errors import Interrupted, NonFiniteLoss, RunError
+from elman.runs import Run
+from elman.training import train
+
+STEPS = 14
+"""Of the two epochs of ``config``; a test says so if that changes."""
+
+
+def trained(path: Path, config: RunConfig, dataset: Dataset) -> Run:
+    run = Run.create(path, config, dataset)
+    train(run, dataset, report=lambda _: None)
+    return run
+
+
+def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> None:
+    """Press Ctrl-C (or raise ``error``) in the middle of the given step."""
+    original = training.training_step
+
+    def step_and_interrupt(session: training.Session, *arguments: object) -> dict[str, float]:
+        figures = original(session, *arguments)
+        if session.state.position.step == step:
+            if error is not None:
+                raise error
+            signal.raise_signal(signal.SIGINT)
+        return figures
+
+    monkeypatch.setattr(training, "training_step", step_and_interrupt)
+
+
+def weights_and_log(run: Run) -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
+    timeless = [
+        {k: v for k, v in entry.items() if k not in ("seconds", "tokens_per_second")} for entry in run.metrics()
+    ]
+    return load_weights(run.weights_path), timeless
+
+
+@pytest.mark.parametrize("layer", ["mlp", "elman", "rnn", "gru", "lstm"])
+def test_it_learns(layer: str, tmp_path: Path, config: RunConfig) -> None:
+    tables = {"model": {"layer": layer, "hidden_size": 16}, "loop": {"epochs": 12}, "data": {"synthetic_size": 400}}
+    config = config.with_tables(tables, "test")
+    run = trained(tmp_path / "run", config, open_dataset(config.data))
+    assert run.result("training")["val_accuracy"] > 0.95
+
+
+def test_interrupted_at_ten_random_steps_and_resumed_to_the_same_bits(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
+    assert [entry["step"] for entry in log if entry["kind"] == "step"] == list(range(1, STEPS + 1))
+    for n, step in enumerate(random.Random(0).sample(range(1, STEPS + 1), k=10)):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted, match=f"after step {step};.*--resume"):
+            interrupt_after(step, patch)
+            trained(tmp_path / str(n), config, dataset)
+        run = Run(tmp_path / str(n))
+        assert not run.finished
+        train(run, dataset, report=lambda _: None)
+        found, resumed_log = weights_and_log(run)
+        assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+        assert resumed_log == log
+
+
+def test_killed_at_random_steps_and_resumed_to_the_same_bits(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the chance to save: it goes on from the last epoch's checkpoint, or from the start."""
+    expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
+    for step in (3, STEPS // 2 + 2):
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            interrupt_after(step, patch, MemoryError())
+            trained(tmp_path / str(step), config, dataset)
+        run = Run(tmp_path / str(step))
+        train(run, dataset, report=lambda _: None)
+        found, resumed_log = weights_and_log(run)
+        assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+        assert resumed_log == log
+
+
+def test_interrupted_in_validation_and_resumed_to_the_same_bits(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
+    original = training.predict
+
+    def predict(*arguments: object) -> object:
+        signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(training, "predict", predict)
+        trained(tmp_path / "run", config, dataset)
+    run = Run(tmp_path / "run")
+    train(run, dataset, report=lambda _: None)
+    found, resumed_log = weights_and_log(run)
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+    assert resumed_log == log
+
+
+def test_the_seed_decides(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    def weights(name: str, seed: int) -> torch.Tensor:
+        seeded = replace(config, loop=replace(config.loop, seed=seed, epochs=1))
+        return load_weights(trained(tmp_path / name, seeded, dataset).weights_path)["head.weight"]
+
+    first, again, other = weights("a", 1), weights("b", 1), weights("c", 2)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_finished_run_keeps_one_weights_file_and_no_optimiser(
+    tmp_path: Path, config: RunConfig, dataset: Dataset
+) -> None:
+    run = trained(tmp_path / "run", config, dataset)
+    kept = {path.name for path in run.path.rglob("*") if path.stat().st_size > 0 and "tfevents" not in path.name}
+    kept -= {"results", "tensorboard", "checkpoints"}
+    assert kept == {"config.toml", "data.json", "vocab.json", "weights.safetensors", "metrics.jsonl", "training.json"}
+    before = run.weights_path.stat().st_mtime_ns
+    assert train(run, dataset)["best_epoch"] == run.result("training")["best_epoch"]
+    assert run.weights_path.stat().st_mtime_ns == before
+
+
+def test_curves_are_in_tensorboard(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    run = trained(tmp_path / "run", config, dataset)
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    names = {"loss_nats", "accuracy", "grad_norm", "learning_rate", "tokens_per_second"}
+    assert {f"train/{name}" for name in names} <= set(events.Tags()["scalars"])
+    assert {"epoch/val_accuracy", "epoch/val_cross_entropy_nats"} <= set(events.Tags()["scalars"])
+    assert [event.step for event in events.Scalars("train/loss_nats")] == list(range(1, STEPS + 1))
+    logged = [entry["loss_nats"] for entry in run.metrics("step")]
+    assert [event.value for event in events.Scalars("train/loss_nats")] == pytest.approx(logged, rel=1e-6)
+
+
+def test_epoch_figures_are_token_and_text_weighted_means(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    run = trained(tmp_path / "run", config, dataset)
+    first = run.metrics("epoch")[0]
+    steps = run.metrics("step")[: STEPS // 2]
+    sizes = [len(indices) for indices in training.Batches(dataset.split("train"), config.batches, 0).epoch(0)]
+    mean = sum(step["loss_nats"] * size for step, size in zip(steps, sizes, strict=True)) / sum(sizes)
+    assert first["train_loss_nats"] == pytest.approx(mean)
+    assert 0 < first["padding_share"] < 0.3
+    assert first["val_accuracy_low"] < first["val_accuracy"] < first["val_accuracy_high"]
+
+
+def test_a_loss_that_diverges_names_the_step_and_keeps_the_checkpoint(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = training.cross_entropy_nats
+
+    def diverging(logits: torch.Tensor, labels: torch.Tensor) -> object:
+        diverging.calls += 1
+        return original(logits * torch.inf if diverging.calls == STEPS // 2 + 3 else logits, labels)
+
+    diverging.calls = 0
+    monkeypatch.setattr(training, "cross_entropy_nats", diverging)
+    run = Run.create(tmp_path / "run", config, dataset)
+    with pytest.raises(NonFiniteLoss, match=rf"In step {STEPS // 2 + 3} \(epoch 2\).*nan"):
+        train(run, dataset, report=lambda _: None)
+    assert [path.name for path in run.checkpoints.iterdir()] == [f"step-{STEPS // 2:08d}-epoch-0001"]
+    assert all(weight.isfinite().all() for weight in load_weights(run.weights_path).values())
+
+
+def test_patience_stops_a_training_that_gets_no_better(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    config = config.with_tables({"loop": {"epochs": 9, "patience": 2}, "optim": {"learning_rate": 1e-12}}, "test")
+    lines: list[str] = []
+    run = Run.create(tmp_path / "run", config, dataset)
+    summary = train(run, dataset, report=lines.append)
+    assert (summary["epochs"], summary["best_epoch"]) == (3, 1)
+    assert lines[-1].startswith("stopped")
+
+
+def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    """Against the definition: a ← d·a + (1−d)·w after every step, from the first weights on."""
+    config = config.with_tables({"loop": {"epochs": 1}, "optim": {"ema_decay": 0.9}}, "test")
+    seen: list[torch.Tensor] = []
+    original = training.training_step
+
+    def watching(session: training.Session, *arguments: object) -> dict[str, float]:
+        figures = original(session, *arguments)
+        seen.append(session.state.model.head.weight.detach().clone())
+        return figures
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "training_step", watching)
+        run = trained(tmp_path / "run", config, dataset)
+    average = seen[0]
+    for weight in seen[1:]:
+        average = 0.9 * average + 0.1 * weight
+    torch.testing.assert_close(load_weights(run.weights_path)["head.weight"], average)
+
+
+def test_bf16_products_train_too(tmp_path: Path, config: RunConfig) -> None:
+    for layer in ("mlp", "elman", "rnn", "gru", "lstm"):
+        changed = config.with_tables(
+            {"model": {"layer": layer}, "loop": {"precision": "bf16", "epochs": 6}, "data": {"name": "negation"}},
+            "test",
+        )
+        run = trained(tmp_path / layer, changed, open_dataset(changed.data))
+        weights = load_weights(run.weights_path)
+        assert all(weight.dtype == torch.float32 for weight in weights.values())
+        losses = [entry["train_loss_nats"] for entry in run.metrics("epoch")]
+        assert losses[-1] < losses[0]
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    run = Run.create(tmp_path / "run", config, dataset)
+    with run.locked(), pytest.raises(RunError, match="another process"):
+        train(Run(run.path), dataset)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, _ = weights_and_log(trained(tmp_path / "whole", config, dataset))
+    run = Run.create(tmp_path / "run", config, dataset)
+    original: Callable[..., None] = torch.save
+
+    def full(value: object, path: Path) -> None:
+        original(value, path)
+        if "step-00000014" in str(path):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(torch, "save", full)
+        train(run, dataset, report=lambda _: None)
+    assert [path.name for path in run.checkpoints.iterdir()] == [f"step-{STEPS // 2:08d}-epoch-0001"]
+    train(run, dataset, report=lambda _: None)
+    found, _ = weights_and_log(run)
+    assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
+
+def test_a_damaged_checkpoint_is_named(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("model.safetensors", "optimizers.pt", "position.json"):
+        with monkeypatch.context() as patch, pytest.raises(Interrupted):
+            interrupt_after(2, patch)
+            trained(tmp_path / name, config, dataset)
+        run = Run(tmp_path / name)
+        (damaged,) = run.checkpoints.glob(f"*/{name}")
+        damaged.write_bytes(damaged.read_bytes()[:-20])
+        with pytest.raises(RunError, match=r"checkpoint .* is damaged"):
+            train(run, dataset, report=lambda _: None)
+
+
+def test_metrics_with_a_torn_last_line_are_read(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    run = Run.create(tmp_path / "run", config, dataset)
+    run.log("step", {"step": 1})
+    with (run.path / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"kind": "step", "step": 2})[:9])
+    assert run.metrics() == [{"kind": "step", "step": 1}]
