@@ -12,12 +12,13 @@ TOLERANCE = 1e-9
 
 
 def check_alphabet(alphabet: Sequence[str]) -> None:
-    """Refuse symbols that are empty, double, hold blanks among words, or are special tokens."""
+    """Refuse symbols that are empty, double, hold blanks, or are special tokens."""
+    if not alphabet:
+        raise LanguageError("The alphabet is empty.", "Name every symbol that a string may hold.", ("alphabet",))
     if len(set(alphabet)) < len(alphabet):
         raise LanguageError("The alphabet names a symbol twice.", "Name each once.", ("alphabet",))
-    by_character = all(len(symbol) == 1 for symbol in alphabet)
     for symbol in alphabet:
-        if symbol in SPECIALS or not symbol or (not by_character and symbol.split() != [symbol]):
+        if symbol in SPECIALS or symbol.split() != [symbol]:
             raise LanguageError(
                 f"The alphabet cannot hold {symbol!r}.",
                 f"A symbol has no blanks in it, and is none of {' '.join(SPECIALS)}.",

@@ -9,7 +9,6 @@ import random
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from elman.languages.base import Entropy, Language
 
@@ -22,6 +21,8 @@ def estimate_entropy(language: Language, samples: int) -> Entropy:
 
 def from_surprisals(nats: npt.NDArray[np.float64], shift: float = 0.0) -> Entropy:
     """Return the mean of ``nats`` plus an exactly known ``shift``, with Student's 95% interval."""
+    from scipy import stats  # half a second
+
     mean = float(nats.mean()) + shift
     error = float(stats.sem(nats)) if len(nats) > 1 else float("inf")
     half = float(stats.t.ppf(0.975, len(nats) - 1)) * error
