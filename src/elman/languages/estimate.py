@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from elman.languages.base import Entropy, Language
 
+SAMPLES = 10_000
 
-def estimate_entropy(language: Language, samples: int) -> Entropy:
+
+def estimate_entropy(language: Language, samples: int = SAMPLES) -> Entropy:
     """Return the mean of -log p over ``samples`` strings, and its interval."""
     strings = language.sample(samples, random.Random(0))
     return from_surprisals(np.array([-language.log_prob(string) for string in strings]))

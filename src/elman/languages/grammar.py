@@ -19,12 +19,10 @@ from elman.errors import LanguageError
 from elman.languages.base import END, Entropy, Language, Reader, String
 from elman.languages.chart import Chart, Column, corner_series, length_series
 from elman.languages.checks import check_alphabet
-from elman.languages.estimate import from_surprisals
+from elman.languages.estimate import SAMPLES, estimate_entropy, from_surprisals
 from elman.languages.growth import check_rules, expected_counts
 from elman.languages.normal import Floats, NormalForm, Rule, normal_form
 from elman.languages.predictive import is_predictive
-
-SAMPLES = 10_000
 
 
 class Grammar(Language):
@@ -275,8 +273,7 @@ class LimitedGrammar(Language):
 
     @cached_property
     def _entropy(self) -> Entropy:
-        strings = self.sample(SAMPLES, random.Random(0))
-        return from_surprisals(np.array([-self.log_prob(string) for string in strings]))
+        return estimate_entropy(self)
 
     def mean_width(self) -> float:
         """Return the mean of the summed widths of a string's words. Exact."""

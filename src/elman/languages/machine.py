@@ -17,6 +17,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from elman.languages.base import END, Entropy, Language, Reader, String
+from elman.languages.estimate import estimate_entropy
 
 State = TypeVar("State", bound=Hashable)
 
@@ -123,7 +124,8 @@ class Limited(Machine[tuple[State, int]], Generic[State]):
     log_within
         Of a state and a number r of symbols: the log-probability to stop after at most r more.
     entropy, mean_tokens
-        Of the conditioned law; each family knows its own shortest way to them.
+        Of the conditioned law; each family knows its own shortest way to them. Where the entropy is None, it is
+        estimated from samples when asked for.
     """
 
     def __init__(
@@ -131,7 +133,7 @@ class Limited(Machine[tuple[State, int]], Generic[State]):
         machine: Machine[State],
         max_length: int,
         log_within: Callable[[State, int], float],
-        entropy: Entropy,
+        entropy: Entropy | None,
         mean_tokens: float,
     ) -> None:
         self.machine, self.max_length = machine, max_length
@@ -164,6 +166,8 @@ class Limited(Machine[tuple[State, int]], Generic[State]):
 
     def entropy(self) -> Entropy:
         """Return the entropy of the conditioned law."""
+        if self._entropy is None:
+            self._entropy = estimate_entropy(self)
         return self._entropy
 
     def mean_tokens(self) -> float:

@@ -22,7 +22,6 @@ from elman.languages.estimate import estimate_entropy
 from elman.languages.machine import Arc, Limited, Machine
 
 Floats = npt.NDArray[np.float64]
-SAMPLES = 20_000
 
 
 class Automaton(Machine[str]):
@@ -161,8 +160,12 @@ class Automaton(Machine[str]):
 
     def entropy(self) -> Entropy:
         """Return the entropy: exact where `unambiguous`, else estimated from samples."""
+        return self._entropy
+
+    @cached_property
+    def _entropy(self) -> Entropy:
         if not self.unambiguous:
-            return estimate_entropy(self, SAMPLES)
+            return estimate_entropy(self)
         local = np.array([_shannon([*(a.probability for a in w), self._stops[s]]) for s, w in self._arcs.items()])
         return Entropy.exact(float(self._visits @ local))
 
@@ -180,14 +183,11 @@ class Automaton(Machine[str]):
             )
         logs = np.log(within, out=np.full_like(within, -math.inf), where=within > 0)
 
-        def limited(entropy: Entropy, tokens: float) -> Limited[str]:
+        def limited(entropy: Entropy | None, tokens: float) -> Limited[str]:
             return Limited(self, max_length, lambda state, left: logs[left, index[state]], entropy, tokens)
 
-        nats, tokens = _walk_totals(limited(Entropy.exact(0.0), 0.0))
-        entropy = Entropy.exact(nats)
-        if not self.unambiguous:
-            entropy = estimate_entropy(limited(entropy, tokens), SAMPLES)
-        return limited(entropy, tokens)
+        nats, tokens = _walk_totals(limited(None, 0.0))
+        return limited(Entropy.exact(nats) if self.unambiguous else None, tokens)
 
     def within(self, max_length: int) -> Floats:
         """Return W (max_length + 1, states): the probability to stop after at most r more symbols."""

@@ -10,7 +10,6 @@ it leaves out: other separators, and languages other than grammars (an automaton
 import random
 from collections.abc import Sequence
 
-from elman.errors import LanguageError
 from elman.languages.base import END, Entropy, Language, Reader, String
 from elman.languages.grammar import Grammar, LimitedGrammar
 
@@ -69,13 +68,12 @@ class Spelled(Language):
 
     def up_to(self, max_length: int) -> "Spelled":
         """Return this law on condition that a string has at most ``max_length`` characters."""
-        if max_length < 0:
-            raise LanguageError("A length limit cannot be below 0.", "Raise it.")
-        limited = isinstance(self.words, LimitedGrammar)
-        grammar = self.words.grammar if isinstance(self.words, LimitedGrammar) else self.words
-        limit = min(max_length + 1, self.words.limit) if isinstance(self.words, LimitedGrammar) else max_length + 1
-        name = self.name if limited else f"{self.name} up to {max_length}"
-        return Spelled(LimitedGrammar(grammar, limit, self._widths()), name)
+        words = self.words
+        grammar, limit = (words, max_length + 1) if isinstance(words, Grammar) else (words.grammar, words.limit)
+        limit = min(max_length + 1, limit)
+        # The empty string is as wide as no character, but a string of width 1 would be a word of none.
+        limited = LimitedGrammar(grammar, limit if max_length >= 0 else -1, self._widths())
+        return Spelled(limited, f"{self.name.split(' up to ')[0]} up to {limit - 1}")
 
 
 class Speller(Reader):
