@@ -114,7 +114,8 @@ def test_prefixes_and_limits_of_an_ambiguous_automaton() -> None:
     check_limit(machine, law, 8)
     full = automaton_law("p", AMBIGUOUS, STOPS, 13)
     low, high = machine.entropy().interval
-    assert low < entropy_of(full) + 30 * (1 - math.fsum(full.values())) < high + 0.02
+    assert entropy_of(full) < high
+    assert low < entropy_of(full) + 0.05  # the tail holds 6e-4 of the mass
 
 
 @pytest.mark.parametrize("name", ["toy", "toy2"])

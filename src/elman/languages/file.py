@@ -77,7 +77,11 @@ def _build(table: Table, stem: str) -> Language:
         raise LanguageError(f"The kind is {kind!r}.", 'Write kind = "automaton" or kind = "grammar".', ("kind",))
     for key in table:
         if key not in KEYS[kind]:
-            raise LanguageError(f"An {kind} has no key {key!r}.", f"Use {', '.join(KEYS[kind])}.", (key,))
+            raise LanguageError(
+                f"The key {key!r} means nothing in a file of the kind {kind!r}.",
+                f"Use {', '.join(KEYS[kind])}.",
+                (key,),
+            )
     name = _expect(table, "name", str, stem)
     start = _expect(table, "start", str)
     alphabet = _expect(table, "alphabet", list)
@@ -154,9 +158,12 @@ def _weight(value: Any, place: tuple[str, ...]) -> float:
 def _line(text: str, place: tuple[str, ...]) -> int:
     """Return the line where ``place`` stands, or else what holds it; 1 for what is missing from the top."""
     lines = _lines(text)
-    while place and place not in lines:
+    while place:
+        at = [line for path, line in lines.items() if path[: len(place)] == place]
+        if at:
+            return min(at)
         place = place[:-1]
-    return lines.get(place, 1)
+    return 1
 
 
 def _lines(text: str) -> dict[tuple[str, ...], int]:

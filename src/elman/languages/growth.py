@@ -22,11 +22,9 @@ def check_rules(rules: Mapping[str, Sequence[Rule]], alphabet: Sequence[str], st
             f"The start symbol {start!r} has no rules.", "Give it some, or start elsewhere.", ("start",)
         )
     known = {*rules, *alphabet}
+    for left in (left for left in rules if left in alphabet):
+        raise LanguageError(f"{left!r} is both in the alphabet and rewritten by rules.", "Rename one.", ("rules", left))
     for left, ways in rules.items():
-        if left in alphabet:
-            raise LanguageError(
-                f"{left!r} is both in the alphabet and rewritten by rules.", "Rename one.", ("rules", left)
-            )
         for rule in ways:
             place = ("rules", left, " ".join(rule.right))
             check_weight(rule.probability, f"the rule {left} -> {' '.join(rule.right) or 'nothing'}", place)

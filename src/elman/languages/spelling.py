@@ -23,7 +23,9 @@ class Spelled(Language):
 
     def __init__(self, words: Grammar | LimitedGrammar, name: str | None = None) -> None:
         self.words = words
-        self.name = words.name if name is None else name
+        self.unlimited_name = (words if isinstance(words, Grammar) else words.grammar).name if name is None else name
+        limit = "" if isinstance(words, Grammar) else f" up to {words.limit - 1}"
+        self.name = self.unlimited_name + limit
         self.alphabet = (" ", *sorted(set("".join(words.alphabet))))
         self.beginnings: dict[str, list[str]] = {}
         for word in words.alphabet:
@@ -71,9 +73,8 @@ class Spelled(Language):
         words = self.words
         grammar, limit = (words, max_length + 1) if isinstance(words, Grammar) else (words.grammar, words.limit)
         limit = min(max_length + 1, limit)
-        # The empty string is as wide as no character, but a string of width 1 would be a word of none.
-        limited = LimitedGrammar(grammar, limit if max_length >= 0 else -1, self._widths())
-        return Spelled(limited, f"{self.name.split(' up to ')[0]} up to {limit - 1}")
+        limited = LimitedGrammar(grammar, limit or -1, self._widths())  # no limit lets a string of -1 characters be
+        return Spelled(limited, self.unlimited_name)
 
 
 class Speller(Reader):
