@@ -17,7 +17,7 @@ from elman.languages.grammar import Grammar, LimitedGrammar
 class Spelled(Language):
     """The strings of a grammar over words, as characters.
 
-    Example: where ``a cat ran`` has the probability 1/84, so has the string of its nine characters; after ``a c``
+    Example: where ``a cat ran`` has the probability 1/1008, so has the string of its nine characters; after ``a c``
     the law is that of the words after ``a`` that begin with c.
     """
 
