@@ -194,3 +194,11 @@ def test_a_long_sentence_does_not_underflow() -> None:
     assert math.isclose(grammar.log_prob("a" * 300 + "b"), 300 * math.log(0.01) + math.log(0.99), rel_tol=1e-12)
     after = grammar.next_symbol_distribution("a" * 300)
     assert after == pytest.approx({"a": 0.01, "b": 0.99, END: 0.0}, abs=1e-12)
+
+
+def test_what_the_prefix_cannot_use_does_not_overflow() -> None:
+    """B would make the same words 500 times as likely, each of 200, but stands only after a b."""
+    rules = {"S": {"b B": 0.5, "a S": 0.001, "c": 0.499}, "B": {"a B": 0.5, "a": 0.5}}
+    grammar = Grammar("unlikely", ["a", "b", "c"], "S", rules)
+    assert math.isclose(grammar.log_prob("a" * 200 + "c"), 200 * math.log(0.001) + math.log(0.499), rel_tol=1e-12)
+    assert math.isclose(grammar.log_prob("b" + "a" * 200), 201 * math.log(0.5), rel_tol=1e-12)
