@@ -3,7 +3,8 @@
 import json
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,15 @@ def trained(path: Path, config: RunConfig, dataset: Dataset) -> Run:
     return run
 
 
-def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch, error: BaseException | None = None) -> None:
+@contextmanager
+def replaced(module: object, name: str, function: object) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, function)
+        yield
+
+
+@contextmanager
+def interrupting(step: int, error: BaseException | None = None) -> Iterator[None]:
     """Press Ctrl-C (or raise ``error``) in the middle of the given step."""
     original = training.training_step
 
@@ -42,7 +51,8 @@ def interrupt_after(step: int, monkeypatch: pytest.MonkeyPatch, error: BaseExcep
             signal.raise_signal(signal.SIGINT)
         return figures
 
-    monkeypatch.setattr(training, "training_step", step_and_interrupt)
+    with replaced(training, "training_step", step_and_interrupt):
+        yield
 
 
 def weights_and_log(run: Run) -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
@@ -61,13 +71,12 @@ def test_it_learns(layer: str, tmp_path: Path, config: RunConfig) -> None:
 
 
 def test_interrupted_at_ten_random_steps_and_resumed_to_the_same_bits(
-    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
     expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
     assert [entry["step"] for entry in log if entry["kind"] == "step"] == list(range(1, STEPS + 1))
     for n, step in enumerate(random.Random(0).sample(range(1, STEPS + 1), k=10)):
-        with monkeypatch.context() as patch, pytest.raises(Interrupted, match=f"after step {step};.*--resume"):
-            interrupt_after(step, patch)
+        with interrupting(step), pytest.raises(Interrupted, match=f"after step {step};.*--resume"):
             trained(tmp_path / str(n), config, dataset)
         run = Run(tmp_path / str(n))
         assert not run.finished
@@ -78,13 +87,12 @@ def test_interrupted_at_ten_random_steps_and_resumed_to_the_same_bits(
 
 
 def test_killed_at_random_steps_and_resumed_to_the_same_bits(
-    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
     """Without the chance to save: it goes on from the last epoch's checkpoint, or from the start."""
     expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
     for step in (3, STEPS // 2 + 2):
-        with monkeypatch.context() as patch, pytest.raises(MemoryError):
-            interrupt_after(step, patch, MemoryError())
+        with interrupting(step, MemoryError()), pytest.raises(MemoryError):
             trained(tmp_path / str(step), config, dataset)
         run = Run(tmp_path / str(step))
         train(run, dataset, report=lambda _: None)
@@ -94,7 +102,7 @@ def test_killed_at_random_steps_and_resumed_to_the_same_bits(
 
 
 def test_interrupted_in_validation_and_resumed_to_the_same_bits(
-    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
     expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
     original = training.predict
@@ -103,8 +111,7 @@ def test_interrupted_in_validation_and_resumed_to_the_same_bits(
         signal.raise_signal(signal.SIGINT)
         return original(*arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted):
-        patch.setattr(training, "predict", predict)
+    with replaced(training, "predict", predict), pytest.raises(Interrupted):
         trained(tmp_path / "run", config, dataset)
     run = Run(tmp_path / "run")
     train(run, dataset, report=lambda _: None)
@@ -195,8 +202,7 @@ def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset:
         seen.append(session.state.model.head.weight.detach().clone())
         return figures
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "training_step", watching)
+    with replaced(training, "training_step", watching):
         run = trained(tmp_path / "run", config, dataset)
     average = seen[0]
     for weight in seen[1:]:
@@ -223,9 +229,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path, config: RunCo
         train(Run(run.path), dataset)
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(
-    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     expected, _ = weights_and_log(trained(tmp_path / "whole", config, dataset))
     run = Run.create(tmp_path / "run", config, dataset)
     original: Callable[..., None] = torch.save
@@ -235,8 +239,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         if "step-00000014" in str(path):
             raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
-        patch.setattr(torch, "save", full)
+    with replaced(torch, "save", full), pytest.raises(OSError, match="No space"):
         train(run, dataset, report=lambda _: None)
     assert [path.name for path in run.checkpoints.iterdir()] == [f"step-{STEPS // 2:08d}-epoch-0001"]
     train(run, dataset, report=lambda _: None)
@@ -244,12 +247,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
 
 
-def test_a_damaged_checkpoint_is_named(
-    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     for name in ("model.safetensors", "optimizers.pt", "position.json"):
-        with monkeypatch.context() as patch, pytest.raises(Interrupted):
-            interrupt_after(2, patch)
+        with interrupting(2), pytest.raises(Interrupted):
             trained(tmp_path / name, config, dataset)
         run = Run(tmp_path / name)
         (damaged,) = run.checkpoints.glob(f"*/{name}")

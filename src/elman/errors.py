@@ -4,6 +4,7 @@
     ├── ConfigError        an option, or two that do not go together
     ├── DataError          a source that is missing, damaged, or not what it says
     │   └── SourceUnreachable  it would have to be downloaded, and cannot be
+    ├── LanguageError      a formal language that cannot be, or a question that it cannot answer
     ├── RunError           a run directory that is not one, or not of this version
     ├── TestSplitLocked    the test split was asked for without saying that it is final
     ├── NonFiniteLoss      the training diverged
@@ -41,6 +42,18 @@ class DataError(ElmanError):
 
 class SourceUnreachable(DataError):
     """The data is not on this machine, and its host does not answer."""
+
+
+class LanguageError(ElmanError):
+    """A formal language cannot be as described, or a prefix has no law of what follows it.
+
+    ``place`` says where in the description: keys from the outside in, such as ``("rules", "S", "a S b")``. A
+    language's file turns it into a line.
+    """
+
+    def __init__(self, problem: str, remedy: str, place: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, remedy)
+        self.place = place
 
 
 class RunError(ElmanError):

@@ -1,0 +1,64 @@
+"""Formal languages with known probabilities: how far a model is from the best possible one can be said exactly.
+
+`language("brackets")` returns one by name, `language("path/to/mine.toml")` one from a file; `LANGUAGES` is the table
+of names. What each can answer is in `elman.languages.base.Language`; its distribution is written out in the
+docstring of its class or builder. What it leaves out: natural language, and any law that can only be sampled from.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from elman.errors import LanguageError
+from elman.languages.base import END, Entropy, Language, Reader, String
+from elman.languages.brackets import Brackets, Dyck
+from elman.languages.counter import EqualBlocks, SumBlocks
+from elman.languages.file import from_file
+from elman.languages.regular import Ndfa, parity, tomita
+from elman.languages.toy import toy, toy_words
+
+__all__ = ["END", "LANGUAGES", "Entropy", "Language", "Reader", "String", "from_file", "language"]
+
+
+def _tomita(number: int) -> Callable[..., Language]:
+    return lambda stop=0.1: tomita(number, stop)
+
+
+LANGUAGES: dict[str, Callable[..., Language]] = {
+    "ndfa": Ndfa,
+    "brackets": Brackets,
+    "toy": toy,
+    "toy-words": toy_words,
+    "toy2": lambda: toy(2),
+    "toy2-words": lambda: toy_words(2),
+    "dyck": Dyck,
+    "dyck1": lambda p=0.3: Dyck(1, p),
+    "dyck2": lambda p=0.3: Dyck(2, p),
+    "anbn": lambda p=0.9: EqualBlocks("ab", p),
+    "anbncn": lambda p=0.9: EqualBlocks("abc", p),
+    "anbncndn": lambda p=0.9: EqualBlocks("abcd", p),
+    "anbmcnm": lambda p=0.8: SumBlocks(p),
+    "parity": parity,
+    **{f"tomita{number}": _tomita(number) for number in range(1, 8)},
+}
+
+
+def language(name: str, **options: Any) -> Language:
+    """Return the language of that name, or the one in a file whose name ends in ``.toml``.
+
+    Raises
+    ------
+    LanguageError
+        There is none of that name, the options do not fit it, or the file is refused.
+
+    Examples: ``language("dyck", k=2, p=0.4)``, ``language("toy", version=2)``, ``language("anbn", p=0.8)``.
+    """
+    if name.endswith(".toml"):
+        if options:
+            raise LanguageError(f"A language from a file takes no options ({', '.join(options)}).", "Leave them out.")
+        return from_file(name)
+    if name not in LANGUAGES:
+        raise LanguageError(f"There is no language {name!r}.", f"Choose {', '.join(LANGUAGES)}, or a .toml file.")
+    try:
+        return LANGUAGES[name](**options)
+    except TypeError as error:
+        raise LanguageError(f"The options of {name} do not fit: {error}.", "See its docstring.") from error

@@ -1,0 +1,381 @@
+"""Probabilities as a law: sums, the chain rule, prefixes, samples, entropies and the floors of the course."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from brute_force import GRAMMARS, KNOWN, automaton_law, grammar_law, strings, words_of
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from elman.errors import LanguageError
+from elman.languages import END, LANGUAGES, Language, language
+from elman.languages.grammar import Grammar
+from elman.languages.regular import Automaton
+
+Law = Mapping[tuple[str, ...], float]
+AMBIGUOUS = {  # two paths for "aa": through p and q, or p twice
+    "p": [("a", "p", 0.3), ("a", "q", 0.2), ("b", "q", 0.1)],
+    "q": [("a", "q", 0.1), ("b", "p", 0.5)],
+}
+STOPS = {"p": 0.4, "q": 0.4}
+
+
+def law_of(name: str, longest: int) -> Law:
+    """Every string of a language up to a length, by brute force."""
+    oracle, truth = language(name), KNOWN[name]
+    found = {tokens: truth.prob("".join(tokens)) for tokens in strings(oracle.alphabet, 100_000, longest)}
+    return {tokens: p for tokens, p in found.items() if p > 0}
+
+
+def check_prefixes(oracle: Language, law: Law, tail: float) -> None:
+    """Next-symbol laws multiply to the mass of all strings with that prefix; ``tail`` is the mass of longer strings."""
+    mass: dict[tuple[str, ...], float] = {}
+    for tokens, p in law.items():
+        for i in range(len(tokens) + 1):
+            mass[tokens[:i]] = mass.get(tokens[:i], 0.0) + p
+    for tokens, p in law.items():
+        prob = 1.0
+        for i, following in enumerate(oracle.distributions(tokens)):
+            assert math.isclose(sum(following.values()), 1, rel_tol=1e-12)
+            assert min(following.values()) >= 0
+            assert set(following) == {*oracle.alphabet, END}
+            assert mass[tokens[:i]] - 1e-14 <= prob * (1 + 1e-10)
+            assert prob <= mass[tokens[:i]] * (1 + 1e-10) + tail
+            prob *= following[tokens[i]] if i < len(tokens) else following[END]
+        assert math.isclose(prob, p, rel_tol=1e-10)
+        assert math.isclose(math.log(prob), oracle.log_prob(tokens), rel_tol=1e-10, abs_tol=1e-12)
+
+
+def entropy_of(law: Law) -> float:
+    return -math.fsum(p * math.log(p) for p in law.values())
+
+
+def conditioned(law: Law, longest: int) -> Law:
+    short = {tokens: p for tokens, p in law.items() if len(tokens) <= longest}
+    return {tokens: p / math.fsum(short.values()) for tokens, p in short.items()}
+
+
+def check_limit(oracle: Language, law: Law, longest: int) -> None:
+    """A law under a length limit is the short strings' own, divided by their mass; there is no tail."""
+    limited, truth = oracle.up_to(longest), conditioned(law, longest)
+    check_prefixes(limited, truth, tail=1e-14)
+    for tokens in strings(oracle.alphabet, 3000, longest + 2):
+        assert limited.in_support(tokens) == (tokens in truth)
+        assert limited.is_member(tokens) == oracle.is_member(tokens)
+    entropy = limited.entropy()
+    if entropy.kind == "exact":
+        assert math.isclose(entropy.nats_per_string, entropy_of(truth), rel_tol=1e-10, abs_tol=1e-12)
+    else:
+        low, high = entropy.interval
+        margin = (high - low) / 2 + 1e-12  # twice the interval: 4 standard errors
+        assert low - margin <= entropy_of(truth) <= high + margin
+    mean = math.fsum(p * (len(tokens) + 1) for tokens, p in truth.items())
+    assert math.isclose(limited.mean_tokens(), mean, rel_tol=1e-10)
+    shortest = min(map(len, law))
+    with pytest.raises(LanguageError, match="No string"):
+        oracle.up_to(shortest - 1)
+    assert limited.up_to(longest + 5).mean_tokens() == limited.mean_tokens()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_prefixes_and_limits(name: str) -> None:
+    longest = {"ndfa": 10, "dyck2": 7, "anbncndn": 8, "anbmcnm": 8}.get(name, 9)
+    oracle = language(name)
+    law = law_of(name, longest) if name != "ndfa" else {tuple(s): KNOWN[name].prob(s) for s in ndfa_strings(2)}
+    check_prefixes(oracle, law, tail=1 - math.fsum(law.values()) + 1e-14)
+    check_limit(oracle, law, longest)
+    check_limit(oracle, law, longest - 3)
+
+
+def ndfa_strings(most: int) -> list[str]:
+    return ["ss", *("s" + word * k + "s" for word in ("abc!", "uvw!", "klm!") for k in range(1, most + 1))]
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_prefixes_and_limits_of_grammars(name: str) -> None:
+    start, rules = GRAMMARS[name]
+    grammar = Grammar(name, words_of(rules), start, rules)
+    law = grammar_law(start, rules, 7)
+    check_prefixes(grammar, law, tail=1 - math.fsum(law.values()) + 1e-14)
+    check_limit(grammar, law, 7)
+    check_limit(grammar, law, 4)
+
+
+def test_prefixes_and_limits_of_an_ambiguous_automaton() -> None:
+    machine = Automaton("two-ways", "ab", "p", AMBIGUOUS, STOPS)
+    assert not machine.unambiguous
+    law = automaton_law("p", AMBIGUOUS, STOPS, 8)
+    check_prefixes(machine, law, tail=1 - math.fsum(law.values()) + 1e-14)
+    check_limit(machine, law, 8)
+    full = automaton_law("p", AMBIGUOUS, STOPS, 13)
+    low, high = machine.entropy().interval
+    assert entropy_of(full) < high
+    assert low < entropy_of(full) + 0.05  # the tail holds 6e-4 of the mass
+
+
+@pytest.mark.parametrize("name", ["toy", "toy2"])
+def test_prefixes_of_the_toy_language_by_characters(name: str) -> None:
+    oracle, rng = language(name), random.Random(0)
+    for sentence in oracle.sample(30, rng):
+        laws = list(oracle.distributions(sentence))
+        prob = math.fsum(math.log(law[symbol]) for law, symbol in zip(laws, [*sentence, END], strict=True))
+        assert math.isclose(prob, oracle.log_prob(sentence), rel_tol=1e-12)
+        assert all(math.isclose(sum(law.values()), 1, rel_tol=1e-12) for law in laws)
+
+
+def test_characters_against_every_sentence_of_a_small_grammar() -> None:
+    """Words that begin with one another: after ``a`` the word may be whole, or go on to ``an`` or ``and``."""
+    from elman.languages.spelling import Spelled
+
+    rules = {"S": {"W": 0.6, "S and S": 0.25, "": 0.15}, "W": {"a": 0.3, "an": 0.3, "and": 0.1, "b an": 0.3}}
+    grammar = Grammar("prefixes", words_of(rules), "S", rules)
+    words = grammar_law("S", rules, 6)
+    spelled = {tuple(" ".join(sentence)): p for sentence, p in words.items()}
+    oracle = Spelled(grammar)
+    short = {tokens: p for tokens, p in spelled.items() if len(tokens) <= 11}
+    check_prefixes(oracle, short, tail=1 - math.fsum(short.values()) + 1e-14)
+    check_limit(oracle, spelled, 11)
+    check_limit(oracle, spelled, 4)
+    check_limit(oracle, spelled, 0)
+
+
+def test_limited_toy_by_characters() -> None:
+    oracle, rng = language("toy").up_to(40), random.Random(0)
+    drawn = oracle.sample(4000, rng)
+    assert max(map(len, drawn)) <= 40
+    mean, error = np.mean([len(s) + 1 for s in drawn]), stats.sem([len(s) for s in drawn])
+    assert abs(mean - oracle.mean_tokens()) < 4 * error
+    for sentence in drawn[:20]:
+        laws = oracle.distributions(sentence)
+        prob = math.fsum(math.log(law[symbol]) for law, symbol in zip(laws, [*sentence, END], strict=True))
+        assert math.isclose(prob, oracle.log_prob(sentence), rel_tol=1e-11)
+    assert oracle.next_symbol_distribution("the quick businessman"[:9]).keys() == {*oracle.alphabet, END}
+
+
+def test_near_the_limit_only_what_can_be_completed_is_left() -> None:
+    law = language("brackets").up_to(2000).next_symbol_distribution("(" * 1000)
+    assert law == pytest.approx({"(": 0.0, ")": 1.0, END: 0.0}, abs=1e-12)
+    law = language("dyck2").up_to(3001).next_symbol_distribution("(" * 1499)
+    assert law["("] == law["["] > 0
+    assert law["]"] == 0
+
+
+SAMPLED = [name for name in LANGUAGES if name != "dyck"]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_samples_follow_the_probabilities(name: str) -> None:
+    oracle, n = language(name), 8000
+    check_samples(oracle, oracle.sample(n, random.Random(11)))
+
+
+@pytest.mark.parametrize(("name", "limit"), [("brackets", 10), ("dyck2", 6), ("ndfa", 10), ("tomita3", 7), ("toy", 20)])
+def test_limited_samples_follow_the_probabilities(name: str, limit: int) -> None:
+    oracle = language(name).up_to(limit)
+    check_samples(oracle, oracle.sample(4000, random.Random(12)))
+
+
+def test_rare_limited_sentences_are_drawn_word_by_word() -> None:
+    grammar = Grammar("rare", ["a", "b"], "S", {"S": {"a a a a T": 0.995, "a": 0.002, "b": 0.003}, "T": {"a": 1.0}})
+    limited = grammar.up_to(2)
+    check_samples(limited, limited.sample(2000, random.Random(13)))
+
+
+def check_samples(oracle: Language, drawn: list) -> None:
+    """A chi-square test over the strings expected five times and more, all others as one."""
+    counts = Counter(drawn)
+    expected = {s: len(drawn) * math.exp(oracle.log_prob(s)) for s in counts}
+    assert min(expected.values()) > 0
+    often = [s for s, e in expected.items() if e >= 5]
+    rest = len(drawn) - math.fsum(expected[s] for s in often)
+    observed = [*(counts[s] for s in often), len(drawn) - sum(counts[s] for s in often)]
+    wanted = [*(expected[s] for s in often), rest]
+    if rest < 1:
+        assert observed.pop() <= 10
+        wanted.pop()
+        wanted = [e * sum(observed) / sum(wanted) for e in wanted]
+    if len(wanted) > 1:
+        assert stats.chisquare(observed, wanted).pvalue > 1e-5
+    lengths = [len(s) + 1 for s in drawn]
+    assert abs(np.mean(lengths) - oracle.mean_tokens()) < 5 * stats.sem(lengths) + 1e-9
+    assert set().union(*counts) <= set(oracle.alphabet)
+
+
+def test_samples_come_from_the_generator_given_alone() -> None:
+    state = random.getstate()
+    for name in SAMPLED:
+        oracle = language(name)
+        assert oracle.sample(20, random.Random(4)) == oracle.sample(20, random.Random(4))
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize(
+    ("name", "bits", "tokens", "nats"),
+    [("ndfa", 4.4338, 15, 0.20489), ("brackets", 7.9096, 10, 0.54825), ("dyck1", 2.5 * 0.8812909, 2.5, 0.610864)],
+)
+def test_floors_of_the_course(name: str, bits: float, tokens: float, nats: float) -> None:
+    oracle = language(name)
+    assert oracle.entropy().kind == "exact"
+    assert oracle.entropy().bits_per_string == pytest.approx(bits, abs=5e-5)
+    assert oracle.mean_tokens() == pytest.approx(tokens, rel=1e-12)
+    assert oracle.floor_nats_per_token() == pytest.approx(nats, abs=5e-6)
+
+
+@pytest.mark.parametrize(("version", "bits"), [(1, 25.656), (2, 30.411)])
+def test_toys_floor_is_an_estimate_below_the_derivations(version: int, bits: float) -> None:
+    words, characters = language("toy-words", version=version), language("toy", version=version)
+    assert words.derivation_entropy() / math.log(2) == pytest.approx(bits, abs=5e-4)
+    entropy = characters.entropy()
+    assert entropy.kind == "estimate"
+    low, high = entropy.interval
+    assert low < entropy.nats_per_string < high < words.derivation_entropy()
+    assert high - low < 0.001 * low
+    # The plain mean of -log p, of other strings, agrees within its own, wider error.
+    plain = [-words.log_prob(s) for s in words.sample(3000, random.Random(9))]
+    assert abs(np.mean(plain) - entropy.nats_per_string) < 4 * stats.sem(plain)
+    assert characters.floor_nats_per_token() == entropy.nats_per_string / characters.mean_tokens()
+
+
+EXACT = [name for name in KNOWN if language(name).entropy().kind == "exact"]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_entropy_and_length_are_the_limit_of_the_limited(name: str) -> None:
+    """Under a limit both were counted out; a limit that cuts nothing off must leave them alone."""
+    oracle = language(name)
+    limited = oracle.up_to(2000)
+    assert limited.entropy().nats_per_string == pytest.approx(oracle.entropy().nats_per_string, rel=1e-7)
+    assert limited.mean_tokens() == pytest.approx(oracle.mean_tokens(), rel=1e-6)
+
+
+def test_ll1_grammars_have_an_exact_entropy() -> None:
+    grammar = Grammar("dyck", ["(", ")"], "S", {"S": {"( S ) S": 0.3, "": 0.7}})
+    assert grammar.unambiguous
+    assert grammar.entropy().kind == "exact"
+    assert grammar.entropy().nats_per_string == pytest.approx(language("dyck1").entropy().nats_per_string)
+    assert grammar.mean_tokens() == pytest.approx(2.5)
+    assert not language("toy-words").unambiguous
+
+
+def test_an_unknown_symbol_shows_the_alphabet() -> None:
+    for name in ("brackets", "toy", "parity"):
+        with pytest.raises(LanguageError, match=r"Use these: '[( 0]'"):
+            language(name).next_symbol_distribution("?")
+        assert not language(name).is_member("?")
+        assert language(name).log_prob("?") == -math.inf
+    with pytest.raises(LanguageError, match="'quickly'"):
+        language("toy-words").next_symbol_distribution(["quikly"])
+
+
+def test_an_impossible_prefix_has_no_law() -> None:
+    for name, prefix in [("brackets", "()("), ("toy", "a cat a"), ("ndfa", "sb"), ("toy", "a  "), ("anbn", "aba")]:
+        with pytest.raises(LanguageError, match="No string of"):
+            language(name).next_symbol_distribution(prefix)
+
+
+def test_matrix_has_the_end_in_its_last_column() -> None:
+    matrix = language("brackets").distribution_matrix("()")
+    assert matrix.tolist() == [[1, 0, 0], [7 / 16, 9 / 16, 0], [0, 0, 1]]
+
+
+def test_readers_share_prefixes() -> None:
+    start = language("brackets").reader()
+    one = start.read("(")
+    assert one is not None
+    two = one.read("(")
+    assert two is not None
+    assert one.distribution() == two.distribution()
+    assert start.distribution()["("] == 1
+    assert start.read(")") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("dyck", {"p": 0.5}),
+        ("dyck", {"k": 0}),
+        ("anbn", {"p": 1.0}),
+        ("toy", {"version": 3}),
+        ("tomita1", {"stop": 0.0}),
+        ("ndfa", {"p": 0.5}),
+        ("french", {}),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(name: str, options: dict) -> None:
+    with pytest.raises(LanguageError):
+        language(name, **options)
+
+
+@st.composite
+def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
+    """Rules at random over S, T and a, b: empty, chained, left-recursive, ambiguous."""
+    rules = {}
+    for left in ("S", "T"):
+        rights = draw(st.lists(st.lists(st.sampled_from("STab"), max_size=3), min_size=1, max_size=4))
+        names = sorted({" ".join(right) for right in rights})
+        weights = [draw(st.integers(1, 9)) for _ in names]
+        rules[left] = {name: weight / sum(weights) for name, weight in zip(names, weights, strict=True)}
+    return rules
+
+
+@given(grammars())
+@settings(max_examples=80, deadline=None)
+def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> None:
+    try:
+        grammar = Grammar("random", ["a", "b"], "S", rules)
+    except LanguageError:
+        assume(False)
+    assume(max(grammar.counts.values()) < 20)  # nearer to an infinite mean the brute force takes for ever
+    law = grammar_law("S", rules, 4)
+    for tokens in strings("ab", 40):
+        p = law.get(tokens, 0.0)
+        assert math.exp(grammar.log_prob(tokens)) == pytest.approx(p, rel=1e-9), tokens
+        assert grammar.in_support(tokens) == (p > 0), tokens
+    if law:
+        check_prefixes(grammar, law, tail=1 - math.fsum(law.values()) + 1e-13)
+        check_prefixes(grammar.up_to(4), conditioned(law, 4), tail=1e-13)
+
+
+@st.composite
+def automata(draw: st.DrawFn) -> tuple[dict, dict]:
+    """States p, q, r with any arcs over a and b."""
+    arcs, stops = {}, {}
+    for state in "pqr":
+        ways = draw(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("pqr")), max_size=4, unique=True))
+        stop = draw(st.integers(0 if ways else 1, 5))
+        weights = [draw(st.integers(1, 5)) for _ in ways]
+        total = sum(weights) + stop
+        arcs[state] = [(a, target, w / total) for (a, target), w in zip(ways, weights, strict=True)]
+        stops[state] = stop / total
+    return arcs, stops
+
+
+@given(automata())
+@settings(max_examples=80, deadline=None)
+def test_any_automaton_is_its_brute_force(drawn: tuple[dict, dict]) -> None:
+    arcs, stops = drawn
+    try:
+        machine = Automaton("random", "ab", "p", arcs, stops)
+    except LanguageError:
+        assume(False)
+    law = automaton_law("p", arcs, stops, 5)
+    for tokens in strings("ab", 63):
+        assert math.exp(machine.log_prob(tokens)) == pytest.approx(law.get(tokens, 0.0), rel=1e-10)
+    check_prefixes(machine, law, tail=1 - math.fsum(law.values()) + 1e-13)
+    assume(law)
+    check_prefixes(machine.up_to(5), conditioned(law, 5), tail=1e-13)
+    paths = Counter(tokens for tokens in law for _ in range(count_paths(arcs, stops, tokens)))
+    if machine.unambiguous:
+        assert set(paths.values()) <= {1}
+
+
+def count_paths(arcs: dict, stops: dict, tokens: tuple[str, ...]) -> int:
+    states = ["p"]
+    for symbol in tokens:
+        states = [target for state in states for a, target, _ in arcs[state] if a == symbol]
+    return sum(stops[state] > 0 for state in states)
