@@ -56,7 +56,7 @@ class DataConfig:
 class BatchConfig:
     """How sequences become batches."""
 
-    tokens_per_batch: int = 20_000
+    tokens_per_batch: int = 10_000
     """Tokens in a batch, padding included."""
     batch_size: int | None = None
     """Sequences in a batch, instead of the token budget."""
@@ -78,7 +78,7 @@ class ModelConfig:
     """The layer between embedding and pool."""
     embedding_size: int = 300
     """Numbers a token."""
-    embedding_scale: float = 1.0
+    embedding_scale: float = 0.1
     """Standard deviation of the embedding's first values; torch's own is 1."""
     hidden_size: int = 300
     """Numbers a time step after the layer (each direction)."""
@@ -90,9 +90,9 @@ class ModelConfig:
     """How the time steps become one vector; last takes the state that has read all."""
     word_dropout: float = 0.0
     """Share of tokens that training reads as .unk."""
-    embedding_dropout: float = 0.0
+    embedding_dropout: float = 0.3
     """Share of each distinct word's embedding that training sets to zero, once a batch."""
-    top_dropout: float = 0.0
+    top_dropout: float = 0.3
     """Share of the pooled vector that training sets to zero."""
 
     def __post_init__(self) -> None:
@@ -108,7 +108,7 @@ class ModelConfig:
 class OptimConfig:
     """How the weights move."""
 
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     """The highest learning rate of the schedule."""
     schedule: Schedule = "linear"
     """From the highest rate to zero in a line or half a cosine, or constant."""
