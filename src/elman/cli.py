@@ -196,7 +196,7 @@ def show(
 def main() -> None:
     """Run the command; a failure is one sentence on what is wrong and one on what to do, without a traceback."""
     try:
-        app(exit_on_error=False, print_error=False)
+        app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
         _fail(f"{error}", "See elman --help.", USAGE_ERROR)
     except Interrupted as stop:
