@@ -17,7 +17,7 @@ from elman.runs import Run
 from elman.statistics import wilson
 from elman.training import train
 
-LOG_PROBS = np.log(np.array([[0.9, 0.1], [0.2, 0.8], [0.65, 0.35], [0.45, 0.55], [0.05, 0.95]], np.float32))
+LOG_PROBS = np.log(np.array([[0.91, 0.09], [0.17, 0.83], [0.65, 0.35], [0.45, 0.55], [0.05, 0.95]], np.float32))
 LABELS = np.array([0, 1, 1, 1, 0])
 
 
@@ -31,7 +31,7 @@ def run(tmp_path: Path, config: RunConfig, dataset: Dataset) -> Run:
 def test_figures_follow_their_definitions() -> None:
     figures = accuracy_and_loss(LOG_PROBS, LABELS)
     assert figures["accuracy"] == 0.6
-    expected = -(math.log(0.9) + math.log(0.8) + math.log(0.35) + math.log(0.55) + math.log(0.05)) / 5
+    expected = -(math.log(0.91) + math.log(0.83) + math.log(0.35) + math.log(0.55) + math.log(0.05)) / 5
     assert figures["cross_entropy_nats"] == pytest.approx(expected, rel=1e-6)
     assert confusion(LOG_PROBS, LABELS) == [[1, 1], [1, 2]]
 
@@ -41,7 +41,7 @@ def test_calibration_follows_its_definition() -> None:
     assert [(b["from"], b["sequences"], b["accuracy"]) for b in found["bins"]] == [
         (0.5, 1, 1.0), (0.6, 1, 0.0), (0.8, 1, 1.0), (0.9, 2, 0.5),
     ]  # fmt: skip
-    expected = (0.45 + 0.65 + 0.2 + 2 * abs((0.9 + 0.95) / 2 - 0.5)) / 5
+    expected = (0.45 + 0.65 + 0.17 + 2 * abs((0.91 + 0.95) / 2 - 0.5)) / 5
     assert found["expected_calibration_error"] == pytest.approx(expected, rel=1e-6)
 
 

