@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from elman.errors import RunError
+from elman.errors import DataError, RunError
 from elman.files import new_directory, new_file, read_json, write_json
 
 
@@ -136,7 +136,7 @@ def load_checkpoint(directory: Path, state: State) -> bool:
             optimizer.load_state_dict(moments)
         position: dict[str, Any] = read_json(saved[-1] / "position.json")
         state.position = Position(**{**position, "totals": EpochTotals(**position["totals"])})
-    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except (OSError, DataError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"The checkpoint {saved[-1]} is damaged ({error}).", "Remove it and start anew.") from error
     return True
 
