@@ -34,6 +34,7 @@ def test_figures_follow_their_definitions() -> None:
     expected = -(math.log(0.91) + math.log(0.83) + math.log(0.35) + math.log(0.55) + math.log(0.05)) / 5
     assert figures["cross_entropy_nats"] == pytest.approx(expected, rel=1e-6)
     assert confusion(LOG_PROBS, LABELS) == [[1, 1], [1, 2]]
+    assert confusion(LOG_PROBS[:4, ::-1], LABELS[:4]) == [[0, 1], [2, 1]]
 
 
 def test_calibration_follows_its_definition() -> None:
@@ -81,6 +82,7 @@ def test_mistakes_are_wrong_and_the_surest_come_first(run: Run, dataset: Dataset
         assert mistake["text"] == " ".join(words)
     sureness = [mistake["probability"] for mistake in figures["mistakes"]]
     assert sureness == sorted(sureness, reverse=True)
+    assert all(sure > 0.5 for sure in sureness)  # of two classes the predicted one is the likelier
 
 
 def test_the_test_split_needs_the_word_final_and_is_written_down(run: Run, dataset: Dataset) -> None:

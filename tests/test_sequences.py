@@ -11,7 +11,7 @@ from elman.errors import ConfigError, DataError
 from elman.files import write_json
 from elman.sequences import Sequences
 from elman.text import characters, words
-from elman.vocab import SPECIALS, Vocab
+from elman.vocab import PAD, SPECIALS, UNKNOWN, Vocab
 
 LISTS = st.lists(st.lists(st.integers(0, 500), max_size=12), min_size=1, max_size=12)
 
@@ -28,6 +28,16 @@ def test_round_trip_on_disk_of_a_selection(tmp_path: Path) -> None:
     assert isinstance(loaded.tokens, np.memmap)
     assert [ids.tolist() for ids in loaded] == [[8, 9], [4, 5]]
     assert loaded.labels.tolist() == [1, 0]
+
+
+@given(LISTS.filter(any), st.integers(5, 500), st.integers(0, 3))
+def test_padded_rows_are_the_sequences_with_rare_ids_unknown(
+    lists: list[list[int]], vocab_size: int, margin: int
+) -> None:
+    width = max(map(len, lists)) + margin
+    rows = Sequences.from_lists(lists).with_vocab_size(vocab_size).padded(np.arange(len(lists)), width, PAD)
+    read = [[i if i < vocab_size else UNKNOWN for i in ids] for ids in lists]
+    assert rows.tolist() == [ids + [PAD] * (width - len(ids)) for ids in read]
 
 
 def test_joined_selections() -> None:

@@ -18,6 +18,7 @@ from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import Interrupted, NonFiniteLoss, RunError
+from elman.losses import Total
 from elman.runs import Run
 from elman.training import train
 
@@ -173,6 +174,36 @@ def test_epoch_figures_are_token_and_text_weighted_means(tmp_path: Path, config:
     assert first["train_loss_nats"] == pytest.approx(mean)
     assert 0 < first["padding_share"] < 0.3
     assert first["val_accuracy_low"] < first["val_accuracy"] < first["val_accuracy_high"]
+
+
+def test_every_step_clips_and_logs_the_norm_before(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    norms = []
+    original = training.clip_gradients
+
+    def watching(model: torch.nn.Module, max_norm: float | None) -> torch.Tensor:
+        before = original(model, max_norm)
+        norms.append((float(before), float(original(model, None))))
+        return before
+
+    config = config.with_tables({"optim": {"grad_clip_norm": 0.1}, "loop": {"epochs": 1}}, "test")
+    with replaced(training, "clip_gradients", watching):
+        run = trained(tmp_path / "run", config, dataset)
+    assert all(after <= 0.1001 for _, after in norms)
+    assert [entry["grad_norm"] for entry in run.metrics("step")] == [before for before, _ in norms]
+    assert max(before for before, _ in norms) > 0.1
+
+
+def test_every_step_draws_anew(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    draws: list[float] = []
+    original = training.cross_entropy_nats
+
+    def watching(logits: torch.Tensor, labels: torch.Tensor) -> Total:
+        draws.append(float(torch.rand(())))
+        return original(logits, labels)
+
+    with replaced(training, "cross_entropy_nats", watching):
+        trained(tmp_path / "run", config.with_tables({"loop": {"epochs": 1}}, "test"), dataset)
+    assert len(set(draws)) == len(draws) == STEPS // 2
 
 
 def test_a_loss_that_diverges_names_the_step_and_keeps_the_checkpoint(

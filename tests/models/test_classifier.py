@@ -67,14 +67,17 @@ def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
     assert (moved.sum(dim=1) > 0).all()
 
 
-def test_mlp_is_the_course_table() -> None:
+@pytest.mark.parametrize("num_layers", [1, 3])
+def test_mlp_is_the_course_table(num_layers: int) -> None:
     torch.manual_seed(0)
-    model = Classifier(ModelConfig(layer="mlp", embedding_size=4, hidden_size=6), 20, 2).double().eval()
+    config = ModelConfig(layer="mlp", embedding_size=4, hidden_size=6, num_layers=num_layers)
+    model = Classifier(config, 20, 2).double().eval()
     token_ids, lengths = texts()
-    linear = model.layer.layers[0]
     for row, length in enumerate(lengths.tolist()):
-        embedded = model.embedding.weight[token_ids[row, :length]]
-        pooled = torch.relu(embedded @ linear.weight.T + linear.bias).max(dim=0).values
+        features = model.embedding.weight[token_ids[row, :length]]
+        for linear in model.layer.layers:
+            features = torch.relu(features @ linear.weight.T + linear.bias)
+        pooled = features.max(dim=0).values
         close(model(token_ids, lengths)[row], pooled @ model.head.weight.T + model.head.bias)
 
 
