@@ -42,7 +42,7 @@ def elman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def run(elman: Command) -> Path:
     code, out, _ = elman("train", "synth-reviews", "--model", "lstm", "--epochs", 1, *SMALL)
     assert code == 0
-    assert "validation accuracy" in out
+    assert "val accuracy" in out
     return Path("runs/synth-reviews-lstm-1")
 
 

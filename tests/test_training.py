@@ -12,7 +12,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from elman import training
+from elman import tasks, training
+from elman.batching import Batches
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
@@ -42,7 +43,7 @@ def replaced(module: object, name: str, function: object) -> Iterator[None]:
 @contextmanager
 def interrupting(step: int, error: BaseException | None = None) -> Iterator[None]:
     """Press Ctrl-C (or raise ``error``) in the middle of the given step."""
-    original = training.training_step
+    original = training.update
 
     def step_and_interrupt(session: training.Session, *arguments: object) -> dict[str, float]:
         figures = original(session, *arguments)
@@ -52,7 +53,7 @@ def interrupting(step: int, error: BaseException | None = None) -> Iterator[None
             signal.raise_signal(signal.SIGINT)
         return figures
 
-    with replaced(training, "training_step", step_and_interrupt):
+    with replaced(training, "update", step_and_interrupt):
         yield
 
 
@@ -117,13 +118,13 @@ def test_interrupted_in_validation_and_resumed_to_the_same_bits(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
     expected, log = weights_and_log(trained(tmp_path / "whole", config, dataset))
-    original = training.predict
+    original = tasks.predict
 
     def predict(*arguments: object) -> object:
         signal.raise_signal(signal.SIGINT)
         return original(*arguments)
 
-    with replaced(training, "predict", predict), pytest.raises(Interrupted):
+    with replaced(tasks, "predict", predict), pytest.raises(Interrupted):
         trained(tmp_path / "run", config, dataset)
     run = Run(tmp_path / "run")
     train(run, dataset, report=lambda _: None)
@@ -169,7 +170,7 @@ def test_epoch_figures_are_token_and_text_weighted_means(tmp_path: Path, config:
     run = trained(tmp_path / "run", config, dataset)
     first = run.metrics("epoch")[0]
     steps = run.metrics("step")[: STEPS // 2]
-    sizes = [len(indices) for indices in training.Batches(dataset.split("train"), config.batches, 0).epoch(0)]
+    sizes = [len(indices) for indices in Batches(dataset.split("train"), config.batches, 0).epoch(0)]
     mean = sum(step["loss_nats"] * size for step, size in zip(steps, sizes, strict=True)) / sum(sizes)
     assert first["train_loss_nats"] == pytest.approx(mean)
     assert 0 < first["padding_share"] < 0.3
@@ -195,13 +196,13 @@ def test_every_step_clips_and_logs_the_norm_before(tmp_path: Path, config: RunCo
 
 def test_every_step_draws_anew(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     draws: list[float] = []
-    original = training.cross_entropy_nats
+    original = tasks.cross_entropy_nats
 
     def watching(logits: torch.Tensor, labels: torch.Tensor) -> Total:
         draws.append(float(torch.rand(())))
         return original(logits, labels)
 
-    with replaced(training, "cross_entropy_nats", watching):
+    with replaced(tasks, "cross_entropy_nats", watching):
         trained(tmp_path / "run", config.with_tables({"loop": {"epochs": 1}}, "test"), dataset)
     assert len(set(draws)) == len(draws) == STEPS // 2
 
@@ -209,14 +210,14 @@ def test_every_step_draws_anew(tmp_path: Path, config: RunConfig, dataset: Datas
 def test_a_loss_that_diverges_names_the_step_and_keeps_the_checkpoint(
     tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = training.cross_entropy_nats
+    original = tasks.cross_entropy_nats
 
     def diverging(logits: torch.Tensor, labels: torch.Tensor) -> object:
         diverging.calls += 1
         return original(logits * torch.inf if diverging.calls == STEPS // 2 + 3 else logits, labels)
 
     diverging.calls = 0
-    monkeypatch.setattr(training, "cross_entropy_nats", diverging)
+    monkeypatch.setattr(tasks, "cross_entropy_nats", diverging)
     run = Run.create(tmp_path / "run", config, dataset)
     with pytest.raises(NonFiniteLoss, match=rf"In step {STEPS // 2 + 3} \(epoch 2\).*nan"):
         train(run, dataset, report=lambda _: None)
@@ -237,14 +238,14 @@ def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset:
     """Against the definition: a ← d·a + (1−d)·w after every step, from the first weights on."""
     config = config.with_tables({"loop": {"epochs": 1}, "optim": {"ema_decay": 0.9}}, "test")
     seen: list[torch.Tensor] = []
-    original = training.training_step
+    original = training.update
 
     def watching(session: training.Session, *arguments: object) -> dict[str, float]:
         figures = original(session, *arguments)
         seen.append(session.state.model.head.weight.detach().clone())
         return figures
 
-    with replaced(training, "training_step", watching):
+    with replaced(training, "update", watching):
         run = trained(tmp_path / "run", config, dataset)
     average = seen[0]
     for weight in seen[1:]:

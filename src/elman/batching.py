@@ -78,7 +78,17 @@ class Batches:
 
     def epoch(self, epoch: int) -> Plan:
         """Return the shuffled plan of one epoch."""
-        return plan_batches(self.sequences.lengths, self.config, numpy_generator(self.seed, "batches of epoch", epoch))
+        chosen = self._curriculum(epoch)
+        generator = numpy_generator(self.seed, "batches of epoch", epoch)
+        return [chosen[places] for places in plan_batches(self.sequences.lengths[chosen], self.config, generator)]
+
+    def _curriculum(self, epoch: int) -> NDArray[np.int64]:
+        """Return which sequences an epoch reads: while the curriculum lasts, a growing share from the shortest on."""
+        growing, count = self.config.curriculum_epochs, len(self.sequences)
+        if epoch >= growing:
+            return np.arange(count)
+        shortest_first = np.argsort(self.sequences.lengths, kind="stable")
+        return shortest_first[: max(1, count * (epoch + 1) // (growing + 1))]
 
     def in_order(self) -> Plan:
         """Return a plan from short to long, always the same: for evaluation."""
@@ -96,7 +106,7 @@ class Batches:
 
 
 def plan_batches(lengths: NDArray[np.int64], config: BatchConfig, generator: np.random.Generator | None = None) -> Plan:
-    """Group sequences of similar length.
+    """Group sequences of similar length; packed ones as they come.
 
     Parameters
     ----------
@@ -111,6 +121,8 @@ def plan_batches(lengths: NDArray[np.int64], config: BatchConfig, generator: np.
         return _fill(np.argsort(lengths, kind="stable"), lengths, config)
     blur = 1 + config.length_noise * generator.uniform(-1, 1, len(lengths))
     order = generator.permutation(len(lengths))  # equals in length meet in a new order each time
+    if config.packed:
+        return _fill_packed(order, lengths, config)
     order = order[np.argsort((lengths * blur)[order], kind="stable")]
     plan = _fill(order, lengths, config)
     generator.shuffle(plan)
@@ -121,14 +133,23 @@ def _fill(order: NDArray[np.int64], lengths: NDArray[np.int64], config: BatchCon
     """Cut ``order`` where the next sequence would break the budget."""
     cuts, first, widest = [], 0, 0
     for position, length in enumerate(lengths[order].tolist()):
-        widest_with = max(widest, _rounded_up(length, config.length_multiple))
+        width = _rounded_up(length, config.length_multiple)
+        width = min(width, config.bptt) if config.bptt else width
+        widest_with = max(widest, width)
         rows = position - first + 1
         full = rows > config.batch_size if config.batch_size else rows * widest_with > config.tokens_per_batch
         if full and rows > 1:
             cuts.append(position)
-            first, widest_with = position, _rounded_up(length, config.length_multiple)
+            first, widest_with = position, width
         widest = widest_with
     return np.split(order, cuts)
+
+
+def _fill_packed(order: NDArray[np.int64], lengths: NDArray[np.int64], config: BatchConfig) -> Plan:
+    """Cut ``order`` where the budget of tokens (or of sequences) is reached; a packed batch has no padding."""
+    spent = np.arange(len(order)) if config.batch_size else np.cumsum(lengths[order]) - 1
+    batch = spent // (config.batch_size or config.tokens_per_batch)
+    return np.split(order, np.flatnonzero(np.diff(batch)) + 1)
 
 
 def collate(sequences: Sequences, indices: NDArray[np.int64], length_multiple: int = 1) -> Batch:
@@ -142,6 +163,25 @@ def collate(sequences: Sequences, indices: NDArray[np.int64], length_multiple: i
         labels,
         torch.from_numpy(indices),
     )
+
+
+def shifted(token_ids: TokenIds, steps: int | None = None) -> Iterator[tuple[TokenIds, TokenIds]]:
+    """Yield what a language model reads and, shifted left by one, what it is to predict.
+
+    Parameters
+    ----------
+    token_ids
+        (batch, time); nothing is predicted from the last.
+    steps
+        Time steps at a time; None yields all at once. Where nothing but padding is left, the rest is not yielded.
+    """
+    read, targets = token_ids[:, :-1], token_ids[:, 1:]
+    if steps is None:
+        yield read, targets
+        return
+    for piece in zip(torch.split(read, steps, dim=1), torch.split(targets, steps, dim=1), strict=True):
+        if bool((piece[1] != PAD).any()):
+            yield piece
 
 
 def padding_mask(lengths: Lengths, width: int) -> PaddingMask:

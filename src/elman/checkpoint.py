@@ -21,24 +21,26 @@ from elman.files import new_directory, new_file, read_json, write_json
 
 @dataclass
 class EpochTotals:
-    """Sums over the batches of the current epoch: of nats, of right answers, of gradient norms, of seconds."""
+    """Sums over the current epoch, of which ``batches`` are read.
+
+    Attributes
+    ----------
+    nats, correct, targets
+        Loss, right answers, and how many answers there were: a text each, or a token each.
+    grad_norms, updates
+        The sum of the gradient's norms, and of how many.
+    tokens, seconds
+        Read, and spent on it.
+    """
 
     nats: float = 0.0
     correct: int = 0
-    sequences: int = 0
-    tokens: int = 0
+    targets: int = 0
     grad_norms: float = 0.0
+    updates: int = 0
+    tokens: int = 0
     batches: int = 0
     seconds: float = 0.0
-
-    def count(self, *, nats: float, correct: int, sequences: int, tokens: int, grad_norms: float) -> None:
-        """Add one batch; its seconds are added by who measures them."""
-        self.nats += nats
-        self.correct += correct
-        self.sequences += sequences
-        self.tokens += tokens
-        self.grad_norms += grad_norms
-        self.batches += 1
 
 
 @dataclass
@@ -51,8 +53,8 @@ class Position:
         Updates made.
     epoch
         Epochs completed, their validation included.
-    best_accuracy, best_epoch
-        On validation; the epoch counts from 1.
+    best_quality, best_epoch
+        On validation, more being better; the epoch counts from 1.
     seconds
         Spent training in completed epochs, over all sittings, validation apart.
     totals
@@ -61,7 +63,7 @@ class Position:
 
     step: int = 0
     epoch: int = 0
-    best_accuracy: float = -1.0
+    best_quality: float | None = None
     best_epoch: int = 0
     seconds: float = 0.0
     totals: EpochTotals = field(default_factory=EpochTotals)

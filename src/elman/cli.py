@@ -1,11 +1,12 @@
 """The command: parse, build the configuration, call one function, print what it returns."""
 
 import errno
+import re
 import sys
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import cyclopts
 from cyclopts import Parameter
@@ -13,8 +14,14 @@ from rich.console import Console
 from rich.markup import escape
 
 from elman import __version__
-from elman.config import DataConfig, RunConfig, SplitName
+from elman.config import SamplingConfig, SplitName
 from elman.errors import ConfigError, ElmanError, Interrupted
+from elman.options import DataOptions, RunOptions, given, given_tables
+
+if TYPE_CHECKING:
+    from elman.config import RunConfig
+    from elman.data.dataset import Dataset
+    from elman.languages import Language
 
 USAGE_ERROR = 2
 INTERRUPTED = 130
@@ -29,7 +36,10 @@ app = cyclopts.App(
 data_app = cyclopts.App(name="data", help="What is in a data set, and one text of it.")
 app.command(data_app)
 
-DATA_DEFAULTS, RUN_DEFAULTS = DataConfig(), RunConfig()
+language_app = cyclopts.App(name="language", help="What is known of a formal language, and of strings of it.")
+app.command(language_app)
+
+NO_DATA_OPTIONS, NO_RUN_OPTIONS, DRAW_AS_IS = DataOptions(), RunOptions(), SamplingConfig()
 Json = Annotated[bool, Parameter(negative="")]
 EvaluatedSplit = Literal["val", "train", "test"]
 
@@ -41,48 +51,51 @@ def train(
     *,
     run: Path | None = None,
     resume: Path | None = None,
-    config: Annotated[RunConfig, Parameter(name="*")] = RUN_DEFAULTS,
+    options: Annotated[RunOptions, Parameter(name="*")] = NO_RUN_OPTIONS,
 ) -> None:
     """Train a model, or continue a training that was interrupted.
 
-    After every epoch it prints the losses, and the accuracy on validation with its 95% interval. Ctrl-C keeps the
-    state; ``--resume`` continues from there to the weights that the uninterrupted training would have had.
+    A classifier of texts prints the losses after every epoch, and the accuracy on validation with its 95% interval. A
+    language model prints its cross-entropy and samples; on a formal language also the least cross-entropy that any
+    model can have, how much is left to it, and of every sample whether it is grammatical. Ctrl-C keeps the state;
+    ``--resume`` continues from there to the weights that the uninterrupted training would have had.
 
         elman train imdb --model lstm --epochs 3
+        elman train brackets --strings 150000 --hidden-size 32
+        elman train imdb --task language-model --level char
         elman train --resume runs/imdb-lstm-1
+
+    The defaults below are those of a classifier of reviews; for language models others are set, which the run's
+    config.toml shows.
 
     Parameters
     ----------
     data
-        The data set: imdb, synth-reviews or negation.
+        The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
     run
         The run directory to make. The default is the next free runs/DATA-MODEL-NUMBER.
     resume
         The run directory of an interrupted training; its own configuration is used.
     """
-    from dataclasses import replace
-
     from elman.data.table import open_dataset
     from elman.runs import Run, free_path
     from elman.training import train as train_run
 
     if resume is not None:
-        if data is not None or run is not None or config != RUN_DEFAULTS:
+        if data is not None or run is not None or options != NO_RUN_OPTIONS:
             raise ConfigError("A run that is resumed keeps its configuration.", "Give --resume RUN and nothing else.")
         directory = Run(resume)
         dataset = directory.open_dataset()
     else:
         if data is None:
             raise ConfigError("No data set is named.", "Say, for instance: elman train imdb --model lstm")
-        config = replace(config, data=replace(config.data, name=data))
+        start = _preset(data, options.data)
+        config = start.with_tables(given_tables(options), "the command line")
         dataset = open_dataset(config.data)
-        directory = Run.create(run or free_path(Path("runs"), f"{data}-{config.model.layer}"), config, dataset)
+        directory = Run.create(run or free_path(Path("runs"), f"{_slug(data)}-{config.model.layer}"), config, dataset)
     print(f"run {directory.path}", flush=True)
     summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
-    print(
-        f"best epoch {summary['best_epoch']}: validation accuracy {summary['val_accuracy']:.2%}"
-        f" (95%: {summary['val_accuracy_low']:.2%} to {summary['val_accuracy_high']:.2%})"
-    )
+    print(f"best epoch {summary['best_epoch']}: {summary['headline']}")
 
 
 @app.command
@@ -135,24 +148,21 @@ def study(*, profile: Literal["smoke", "quick"] = "quick", directory: Path | Non
 
 @data_app.command
 def info(
-    data: str, /, *, config: Annotated[DataConfig, Parameter(name="*")] = DATA_DEFAULTS, json: Json = False
+    data: str, /, *, options: Annotated[DataOptions, Parameter(name="*")] = NO_DATA_OPTIONS, json: Json = False
 ) -> None:
     """Count what a data set holds: texts, tokens, lengths, classes, duplicates within and across splits.
 
     Parameters
     ----------
     data
-        The data set: imdb, synth-reviews or negation.
+        The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
     json
         Print the counts for a program to read.
     """
-    from dataclasses import replace
-
     from elman.data.describe import describe
-    from elman.data.table import open_dataset
     from elman.report.terminal import print_description
 
-    _show(describe(open_dataset(replace(config, name=data))), print_description, json)
+    _show(describe(_dataset(data, options)), print_description, json)
 
 
 @data_app.command
@@ -162,24 +172,22 @@ def show(
     /,
     *,
     split: SplitName = "train",
-    config: Annotated[DataConfig, Parameter(name="*")] = DATA_DEFAULTS,
+    options: Annotated[DataOptions, Parameter(name="*")] = NO_DATA_OPTIONS,
 ) -> None:
     """Print one text as tokens, as ids, and as it was written.
 
     Parameters
     ----------
     data
-        The data set: imdb, synth-reviews or negation.
+        The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
     index
         Which one, from 0; the splits are sorted short to long.
     split
         The part of the data.
     """
-    from dataclasses import replace
+    from elman.text import text_of
 
-    from elman.data.table import open_dataset
-
-    dataset = open_dataset(replace(config, name=data))
+    dataset = _dataset(data, options)
     sequences = dataset.split(split, final=True)
     if not 0 <= index < len(sequences):
         raise ConfigError(f"{data} has no {split} text {index}.", f"It has 0 to {len(sequences) - 1}.")
@@ -187,10 +195,179 @@ def show(
     if sequences.labels is not None and sequences.labels[index] >= 0:
         label = int(sequences.labels[index])
         print(f"label  {label} ({dataset.class_names[label]})")
-    print("tokens", (" " if dataset.level == "word" else "").join(dataset.vocab.decode(ids)))
+    print("tokens", text_of(dataset.vocab.decode(ids), dataset.level))
     print("ids   ", " ".join(map(str, ids)))
     if dataset.texts is not None:
         print("text  ", dataset.texts.text(split, index))
+
+
+@app.command
+def sample(
+    run: Path,
+    /,
+    *,
+    number: Annotated[int, Parameter(name=["--number", "-n"])] = 10,
+    prompt: str = "",
+    config: Annotated[SamplingConfig, Parameter(name="*")] = DRAW_AS_IS,
+    json: Json = False,
+) -> None:
+    """Let a language model write.
+
+        elman sample runs/brackets-lstm-1 -n 10 --prompt '(()' --temperature 0.5
+
+    Strings of a formal language have a mark: ✓ grammatical, ✗ not, … cut off.
+
+    Parameters
+    ----------
+    run
+        A run directory of a language model.
+    number
+        How many samples.
+    prompt
+        What each begins with.
+    json
+        Print the samples for a program to read.
+    """
+    from elman.grading import write
+    from elman.report.terminal import print_samples
+    from elman.runs import Run
+
+    _show(write(Run(run), number, config, prompt), print_samples, json)
+
+
+@app.command
+def grade(
+    run: Path,
+    /,
+    *,
+    number: Annotated[int, Parameter(name=["--number", "-n"])] = 10_000,
+    prompt: str = "",
+    strings: int = 20_000,
+    by_temperature: Annotated[bool, Parameter(negative="")] = False,
+    config: Annotated[SamplingConfig, Parameter(name="*")] = DRAW_AS_IS,
+    json: Json = False,
+) -> None:
+    """Judge a language model's samples, and measure how far it is from the best possible model.
+
+    Of the samples it counts those that are grammatical, in the generator's support, cut off (counted as wrong), novel
+    and distinct, each share with its 95% interval, and holds their lengths to the generator's; beside the figures
+    that depend on the number of samples stands what perfect samples show. On fresh strings it measures cross-entropy,
+    floor and excess.
+
+        elman grade runs/brackets-lstm-1
+        elman grade runs/brackets-lstm-1 --prompt '((((((((((' -n 1000
+
+    Parameters
+    ----------
+    run
+        A run directory of a language model on a formal language.
+    number
+        How many samples.
+    prompt
+        What each begins with.
+    strings
+        How many fresh strings the excess is measured on.
+    by_temperature
+        Judge as many samples at each of several other temperatures too.
+    json
+        Print the figures for a program to read.
+    """
+    from elman.grading import grade as grade_run
+    from elman.report.terminal import print_grades
+    from elman.runs import Run
+
+    figures = grade_run(Run(run), number, config, prompt=prompt, strings=strings, by_temperature=by_temperature)
+    _show(figures, print_grades, json)
+
+
+@language_app.command(name="info")
+def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = False) -> None:
+    """Print what is known of a language: its alphabet, its entropy, the best that a model of it can do.
+
+        elman language info brackets
+        elman language info dyck:k=2,p=0.4 --max-symbols 40
+
+    Parameters
+    ----------
+    name
+        One of the table (a wrong one lists it), with options or without, or a .toml file.
+    max_symbols
+        The law on condition that a string has at most this many symbols.
+    json
+        Print the figures for a program to read.
+    """
+    from elman.languages.facts import facts
+    from elman.report.terminal import print_facts
+
+    _show(facts(_law(name, max_symbols)), print_facts, json)
+
+
+@language_app.command
+def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = None, json: Json = False) -> None:
+    """Judge strings, one on each line: grammatical or not, and how probable under the generator.
+
+        elman language check brackets strings.txt
+        echo '(())' | elman language check brackets
+
+    Parameters
+    ----------
+    name
+        The language.
+    file
+        The strings; standard input where none is named. Symbols of more than one character stand between blanks.
+    max_symbols
+        The law on condition that a string has at most this many symbols.
+    json
+        Print a list for a program to read.
+    """
+    from elman.languages.facts import checked
+    from elman.report.terminal import print_checked
+
+    text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+    _show(checked(_law(name, max_symbols), text.splitlines()), print_checked, json)
+
+
+@language_app.command(name="draw")
+def draw_language(name: str, /, *, output: Path | None = None) -> None:
+    """Draw a language's automaton, or write out its grammar, as a picture.
+
+    Parameters
+    ----------
+    name
+        The language.
+    output
+        Where to write the SVG. The default is NAME.svg.
+    """
+    from elman.report.drawing import draw
+
+    path = output or Path(f"{_slug(name)}.svg")
+    draw(_law(name, None), path)
+    print(path)
+
+
+def _dataset(name: str, options: Any) -> "Dataset":
+    from elman.data.table import open_dataset
+
+    start = _preset(name, options)
+    return open_dataset(start.with_tables({"data": given(options)}, "the command line").data)
+
+
+def _preset(name: str, data_options: Any) -> "RunConfig":
+    from elman.presets import preset
+
+    chosen = given(data_options)
+    return preset(name, chosen.get("task"), chosen.get("level"))
+
+
+def _law(name: str, max_symbols: int | None) -> "Language":
+    from elman.languages import language
+
+    return language(name) if max_symbols is None else language(name).up_to(max_symbols)
+
+
+def _slug(name: str) -> str:
+    """A data set's name as a part of a path: a file's without its folder, options without colons."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).stem if name.endswith(".toml") else name)
 
 
 def main() -> None:

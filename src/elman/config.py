@@ -22,6 +22,8 @@ ModelName = Literal["mlp", "elman", "rnn", "gru", "lstm"]
 Pooling = Literal["max", "mean", "last"]
 Precision = Literal["float32", "bf16"]
 Schedule = Literal["constant", "linear", "cosine"]
+Stack = Literal["deep", "sum"]
+Task = Literal["classification", "language-model"]
 SplitName = Literal["train", "val", "test", "unlabelled"]
 
 
@@ -30,7 +32,9 @@ class DataConfig:
     """What is read."""
 
     name: Annotated[str, Parameter(parse=False)] = "imdb"
-    """The data set: imdb, synth-reviews or negation."""
+    """The data set: imdb, synth-reviews, negation, a formal language such as brackets, or a language's .toml file."""
+    task: Task = "classification"
+    """Say what a text is, or predict each of its tokens from those before it."""
     imdb: str | None = None
     """Where IMDb lies: the archive, its unpacked folder, or the course's pickle. [environment: ELMAN_IMDB]"""
     level: Level = "word"
@@ -46,8 +50,18 @@ class DataConfig:
     synthetic_noise: float = 0.0
     """Embedded reviews only: the share of labels that are flipped."""
 
+    strings: int = 50_000
+    """Languages only: strings to train on, drawn as the course draws them."""
+    held_out_strings: int = 20_000
+    """Languages only: strings for validation, and as many for the test; drawn from other seeds."""
+    data_seed: int = 0
+    """Languages only: the seed of the strings."""
+    max_symbols: int | None = None
+    """Languages only: draw the strings on condition that they have at most this many symbols."""
+
     def __post_init__(self) -> None:
-        _at_least(self, 1, "max_length", "synthetic_size", "synthetic_sentences")
+        _at_least(self, 1, "max_length", "synthetic_size", "synthetic_sentences", "strings", "held_out_strings")
+        _at_least(self, 0, "data_seed", "max_symbols")
         _at_least(self, 5, "vocab_size")
         _share(self, "synthetic_noise")
 
@@ -64,15 +78,28 @@ class BatchConfig:
     """Sort by length × (1 ± noise), so that batches differ from epoch to epoch."""
     length_multiple: int = 16
     """Round a batch's width up to a multiple of this: fewer shapes, so that prepared kernels are used again."""
+    curriculum_epochs: int = 0
+    """Short first: in epoch e of the first n, read the shortest e/(n+1) of the texts; then all."""
+    packed: bool = False
+    """Language models only: batch texts of any length, and let torch's PackedSequence skip the padding."""
+    bptt: int | None = None
+    """Language models only: update after this many time steps of a batch, and carry the state on."""
+    mask_padding: bool = True
+    """Language models only: leave padding out of the loss; without this .pad after .end is to be predicted too."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "tokens_per_batch", "batch_size", "length_multiple")
+        _at_least(self, 1, "tokens_per_batch", "batch_size", "length_multiple", "bptt")
+        _at_least(self, 0, "curriculum_epochs")
+        if self.packed and self.bptt is not None:
+            raise ConfigError("A packed batch is read whole, so --packed and --bptt exclude each other.", "Drop one.")
+        if self.packed and not self.mask_padding:
+            raise ConfigError("A packed batch has no padding to predict.", "Leave out --packed or --no-mask-padding.")
         _share(self, "length_noise")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The network: embedding → layer → ReLU → pool over time → linear."""
+    """The network: embedding → layer → ReLU → pool over time → linear; a language model has no ReLU and no pool."""
 
     layer: Annotated[ModelName, Parameter(name="--model")] = "lstm"
     """The layer between embedding and pool."""
@@ -84,6 +111,10 @@ class ModelConfig:
     """Numbers a time step after the layer (each direction)."""
     num_layers: int = 1
     """Layers, one on top of another."""
+    stack: Stack = "deep"
+    """Language models only: hand on the last layer's outputs, or the sum of all layers'."""
+    tied: bool = False
+    """Language models only: use the embedding as the last layer's weights too; the sizes must agree."""
     bidirectional: bool = False
     """Read each text from its end too."""
     pooling: Pooling = "max"
@@ -93,7 +124,7 @@ class ModelConfig:
     embedding_dropout: float = 0.3
     """Share of each distinct word's embedding that training sets to zero, once a batch."""
     top_dropout: float = 0.3
-    """Share of the pooled vector that training sets to zero."""
+    """Share of the last layer's input that training sets to zero."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "embedding_size", "hidden_size", "num_layers")
@@ -102,6 +133,11 @@ class ModelConfig:
         _share(self, "word_dropout", "embedding_dropout", "top_dropout")
         if self.layer == "mlp" and self.bidirectional:
             raise ConfigError("An mlp reads no direction, so it cannot be bidirectional.", "Leave one of the two out.")
+        if self.tied and self.embedding_size != self.hidden_size:
+            raise ConfigError(
+                f"Tied weights need sizes that agree, not {self.embedding_size} and {self.hidden_size}.",
+                "Give --embedding-size and --hidden-size the same value.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +177,7 @@ class LoopConfig:
     epochs: int = 3
     """Times through the training data."""
     patience: int | None = None
-    """Stop after this many epochs without a better validation accuracy."""
+    """Stop after this many epochs without a better validation."""
     seed: int = 0
     """The one number that all random choices follow from."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
@@ -154,25 +190,66 @@ class LoopConfig:
     """Besides each epoch's end, save the state to resume from this often."""
     log_every: int = 10
     """Log a training step's figures this often."""
+    samples: int = 1_000
+    """Language models only: strings to sample after every epoch; ten are printed."""
+    max_new_tokens: int = 2_000
+    """Language models only: cut a sampled string off after this many tokens."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "epochs", "patience", "threads", "log_every")
+        _at_least(self, 1, "epochs", "patience", "threads", "log_every", "samples", "max_new_tokens")
         _at_least(self, 0, "seed", "checkpoint_minutes")
 
 
-def _section(name: str) -> Parameter:
-    return Parameter(name="*", group=name)
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """How strings are drawn."""
+
+    temperature: float = 1.0
+    """1 draws from the model's own distribution, lower ones sharpen it: p^(1 / temperature); 0 is the most probable."""
+    top_k: int | None = None
+    """Draw among this many tokens, the most probable."""
+    max_new_tokens: int = 2_000
+    """Cut a string off that has not ended after this many tokens behind the prompt."""
+    seed: int = 0
+    """The strings follow from this number, the model and the other options."""
+
+    def __post_init__(self) -> None:
+        _at_least(self, 1, "top_k", "max_new_tokens")
+        _at_least(self, 0, "seed")
+        if not 0 <= self.temperature < float("inf"):
+            raise ConfigError(f"The temperature cannot be {self.temperature}.", "Give 0 or more; 1 is the model's own.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """All that a training run is made from."""
 
-    data: Annotated[DataConfig, _section("Data")] = field(default_factory=DataConfig)
-    batches: Annotated[BatchConfig, _section("Batches")] = field(default_factory=BatchConfig)
-    model: Annotated[ModelConfig, _section("Model")] = field(default_factory=ModelConfig)
-    optim: Annotated[OptimConfig, _section("Optimiser")] = field(default_factory=OptimConfig)
-    loop: Annotated[LoopConfig, _section("Loop")] = field(default_factory=LoopConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse options of which one would do nothing beside the other."""
+        language_model = self.data.task == "language-model"
+        impossible = {
+            "An mlp looks at no earlier token": language_model and self.model.layer == "mlp",
+            "A bidirectional layer sees the token that it is to predict": language_model and self.model.bidirectional,
+        }
+        for problem, given in impossible.items():
+            if given:
+                raise ConfigError(f"{problem}, so it is no language model.", "Choose another --model.")
+        for_language_models = {
+            "--stack sum": self.model.stack == "sum",
+            "--tied": self.model.tied,
+            "--packed": self.batches.packed,
+            "--bptt": self.batches.bptt is not None,
+            "--no-mask-padding": not self.batches.mask_padding,
+        }
+        for option, given in for_language_models.items():
+            if given and not language_model:
+                raise ConfigError(f"{option} is for language models.", "Leave it out, or add --task language-model.")
 
     def to_toml(self) -> str:
         """Write every field that is not None, in sections."""

@@ -12,50 +12,24 @@ from numpy.typing import NDArray
 from torch import nn
 
 from elman.batching import Batches
-from elman.checkpoint import load_weights
-from elman.config import RunConfig, SplitName
+from elman.config import SplitName
 from elman.data.dataset import Dataset
 from elman.data.ledger import openings, record_opening
 from elman.errors import DataError
 from elman.files import write_json
+from elman.inference import make_fabric, trained_model
 from elman.losses import cross_entropy_nats
-from elman.models.classifier import Classifier
 from elman.progress import Meter
 from elman.runs import Run
 from elman.sequences import Sequences
 from elman.statistics import wilson
+from elman.text import text_of
 
 CALIBRATION_BINS = 10
 WORDS_SHOWN = 60
 
 LogProbs = NDArray[np.float32]
 """(sequences, classes), natural logarithms, in the order of the split."""
-
-
-def make_fabric(config: RunConfig) -> Fabric:
-    """Return the device and the precision that a run asks for; one process."""
-    precision: Any = {"float32": "32-true", "bf16": "bf16-mixed"}[config.loop.precision]
-    return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
-
-
-def build_classifier(config: RunConfig, dataset: Dataset) -> Classifier:
-    """Return the classifier of a configuration, its weights fresh."""
-    sparse = config.optim.row_wise_embedding
-    return Classifier(config.model, len(dataset.vocab), len(dataset.class_names), sparse=sparse)
-
-
-def trained_classifier(run: Run, dataset: Dataset) -> Classifier:
-    """Return the classifier of a run with the best weights so far.
-
-    Raises
-    ------
-    RunError
-        The run has no weights yet.
-    """
-    with torch.device("meta"):
-        model = build_classifier(run.config, dataset)
-    model.load_state_dict(load_weights(run.weights_path), assign=True)
-    return model
 
 
 def predict(
@@ -186,7 +160,7 @@ def evaluate(
     if sequences.labels is None or sequences.labels.min() < 0:
         raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
     fabric = make_fabric(run.config)
-    model = trained_classifier(run, dataset).to(fabric.device)
+    model = trained_model(run).to(fabric.device)
     opened = _open_test_split(run, dataset, warn) if split == "test" else {}
     log_probs = predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), f"reading {split}")
     figures = {
@@ -218,7 +192,6 @@ def _open_test_split(run: Run, dataset: Dataset, warn: Callable[[str], None]) ->
 
 
 def _excerpt(dataset: Dataset, token_ids: NDArray[np.int64]) -> str:
-    glue = " " if dataset.level == "word" else ""
     shown = token_ids if len(token_ids) <= WORDS_SHOWN else token_ids[:WORDS_SHOWN]
-    text = glue.join(dataset.vocab.decode(shown.tolist()))
+    text = text_of(dataset.vocab.decode(shown.tolist()), dataset.level)
     return text if len(shown) == len(token_ids) else text + " …"

@@ -25,15 +25,21 @@ class Total:
         return self.sum / self.count
 
 
-def cross_entropy_nats(logits: Logits, labels: Labels) -> Total:
-    """Return the negative log-likelihood of the labels, in nats, summed over the batch.
+NOTHING = -100
+"""A label that no score counts; torch's own default."""
+
+
+def cross_entropy_nats(logits: Logits, labels: Labels, ignored: int = NOTHING) -> Total:
+    """Return the negative log-likelihood of the labels, in nats, summed; labels that are ``ignored`` do not count.
 
     The softmax is inside: log softmax of the logits is computed with the maximum subtracted, which stays finite where
     the logarithm of a softmax would be that of zero.
     """
-    return Total(F.cross_entropy(logits.float(), labels, reduction="sum"), len(labels))
+    total = F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=ignored)
+    return Total(total, int((labels != ignored).sum()))
 
 
-def correct(logits: Logits, labels: Labels) -> Total:
+def correct(logits: Logits, labels: Labels, ignored: int = NOTHING) -> Total:
     """Return how many labels have the largest logit (no softmax is needed for that: it keeps the order)."""
-    return Total((logits.argmax(dim=-1) == labels).sum(), len(labels))
+    counted = labels != ignored
+    return Total(((logits.argmax(dim=-1) == labels) & counted).sum(), int(counted.sum()))

@@ -23,6 +23,7 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
 from elman.files import read_json, write_json, write_text
+from elman.text import Level
 from elman.vocab import Vocab
 
 
@@ -96,6 +97,12 @@ class Run:
     def class_names(self) -> tuple[str, ...]:
         """The name of each label."""
         return tuple(read_json(self.path / "data.json")["class_names"])
+
+    @property
+    def level(self) -> Level:
+        """What a token is."""
+        level: Level = read_json(self.path / "data.json")["level"]
+        return level
 
     def vocab(self) -> Vocab:
         """The tokens that the model knows."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
-from elman.vocab import UNKNOWN
+from elman.vocab import END, START, UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,18 @@ class Sequences:
     def with_vocab_size(self, vocab_size: int) -> "Sequences":
         """Read ids of ``vocab_size`` and above as ``.unk``."""
         return replace(self, vocab_size=vocab_size)
+
+    def framed(self) -> "Sequences":
+        """Put ``.start`` before and ``.end`` behind every sequence; this copies the tokens."""
+        lengths = self.lengths + 2
+        starts = starts_of(lengths)
+        tokens = np.empty(int(lengths.sum()), self.tokens.dtype)
+        inside = np.ones(len(tokens), bool)
+        for places, special in ((starts, START), (starts + lengths - 1, END)):
+            tokens[places], inside[places] = special, False
+        sources = np.arange(self.total_tokens) + np.repeat(self.starts - starts_of(self.lengths), self.lengths)
+        tokens[inside] = self.tokens[sources]
+        return replace(self, tokens=tokens, starts=starts, lengths=lengths)
 
     def padded(self, indices: NDArray[np.int64], width: int, padding: int) -> NDArray[np.int64]:
         """Return the ids of those sequences as (batch, width), ``padding`` behind each end."""

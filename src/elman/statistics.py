@@ -1,8 +1,14 @@
 """How sure a figure is. Intervals come from SciPy; this file gives them the field's names."""
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
+
+NORMAL_95 = 1.959963984540054
+"""Standard errors on each side that hold 95% of a normal distribution."""
 
 
 class Proportion(NamedTuple):
@@ -24,3 +30,28 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
     """
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return Proportion(successes / trials, float(interval.low), float(interval.high))
+
+
+class Estimate(NamedTuple):
+    """A figure with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> Estimate:
+    """Return the sum of the numerators over that of the denominators, with its 95% interval.
+
+    Both belong to the same independent items, such as nats and tokens to strings; the interval is the normal one with
+    the linearised standard error of a ratio (Cochran, Sampling Techniques, 1977, chapter 6).
+
+    >>> ratio(np.array([1.0, 2.0, 3.0]), np.array([2, 4, 6]))
+    Estimate(value=0.5, low=0.5, high=0.5)
+    """
+    value = float(numerators.sum() / denominators.sum())
+    count = len(numerators)
+    residuals = numerators - value * denominators
+    variance = count / max(count - 1, 1) * float(np.square(residuals).sum()) / float(denominators.sum()) ** 2
+    margin = NORMAL_95 * math.sqrt(variance)
+    return Estimate(value, value - margin, value + margin)

@@ -35,3 +35,13 @@ def characters(text: str) -> str:
     "It's GREAT!\\nDon't"
     """
     return _LINE_BREAK.sub("\n", text)
+
+
+def tokens_of(text: str, level: Level) -> list[str]:
+    """Return the tokens of a text: its words, or its characters."""
+    return words(text) if level == "word" else list(characters(text))
+
+
+def text_of(tokens: list[str], level: Level) -> str:
+    """Return tokens as a line of text: words with blanks between, characters side by side."""
+    return (" " if level == "word" else "").join(tokens)

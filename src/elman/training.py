@@ -17,12 +17,11 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from elman import __version__
-from elman.batching import Batch, Batches
+from elman.batching import Batch
 from elman.checkpoint import (
     EpochTotals,
     Position,
@@ -34,25 +33,25 @@ from elman.checkpoint import (
 )
 from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
-from elman.evaluation import accuracy_and_loss, build_classifier, make_fabric, predict
 from elman.files import write_json
-from elman.losses import correct, cross_entropy_nats
+from elman.inference import build_model, make_fabric
+from elman.losses import Total
 from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
 from elman.progress import Meter, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
+from elman.tasks import Task, task_of
 
 
 @dataclass
 class Session:
-    """A training in progress: what it reads, what changes, and where it is written."""
+    """A training in progress: what is learnt, what changes, and where it is written."""
 
     run: Run
     fabric: Fabric
-    forward: Callable[..., torch.Tensor]
+    forward: Callable[..., Any]
     state: State
-    train: Batches
-    val: Batches
+    task: Task
     writer: SummaryWriter
     interrupted: threading.Event
     report: Callable[[str], None]
@@ -106,7 +105,7 @@ def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Cal
     torch.set_flush_denormal(True)  # numbers near zero cost a processor a hundred times the others
     fabric = make_fabric(config)
     with torch_seeded(config.loop.seed, "weights"):
-        model = build_classifier(config, dataset)
+        model = build_model(config, len(dataset.vocab), len(dataset.class_names))
     forward = fabric.setup_module(model)
     decay = config.optim.ema_decay
     averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch's
@@ -114,14 +113,12 @@ def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Cal
     state = State(model, build_optimizers(model, config.optim), average, Position())
     load_checkpoint(run.checkpoints, state)
     run.forget_after(state.position.step)
-    train_split, val_split = dataset.split("train"), dataset.split("val")
     return Session(
         run=run,
         fabric=fabric,
         forward=forward,
         state=state,
-        train=Batches(train_split, config.batches, config.loop.seed),
-        val=Batches(val_split, config.batches, config.loop.seed),
+        task=task_of(config, dataset),
         writer=SummaryWriter(str(run.path / "tensorboard"), purge_step=state.position.step + 1),
         interrupted=interrupted,
         report=report,
@@ -135,45 +132,55 @@ def fit(session: Session) -> None:
         fit_epoch(session)
         validate(session)
         if loop.patience is not None and position.epoch - position.best_epoch >= loop.patience:
-            session.report(f"stopped: no better validation accuracy for {loop.patience} epochs")
+            session.report(f"stopped: no better on validation for {loop.patience} epochs")
             return
 
 
 def fit_epoch(session: Session) -> None:
     """Train on the batches of the current epoch that are still to come."""
-    loop, position = session.run.config.loop, session.state.position
-    plan = session.train.epoch(position.epoch)
+    config, position = session.run.config, session.state.position
+    loop, batches = config.loop, session.task.train
+    plan = batches.epoch(position.epoch)
     ahead = plan[position.totals.batches :]
-    tokens = sum(int(session.train.sequences.lengths[indices].sum()) for indices in ahead)
+    tokens = sum(int(batches.sequences.lengths[indices].sum()) for indices in ahead)
     session.state.model.train()
     with Meter(f"epoch {position.epoch + 1}/{loop.epochs}", tokens, "tokens") as meter:
         started = time.monotonic()
-        for batch in session.train.read(ahead):
-            epochs_done = position.epoch + position.totals.batches / len(plan)
-            figures = training_step(session, batch, epochs_done)
+        for batch in batches.read(ahead):
+            rate = learning_rate(config.optim, position.epoch + position.totals.batches / len(plan), loop.epochs)
+            set_learning_rate(session.state.optimizers, rate)
+            made = [*updates(session, batch)]
             now = time.monotonic()
-            figures["tokens_per_second"] = batch.tokens / (now - started)
+            measured = {"learning_rate": rate, "tokens_per_second": batch.tokens / (now - started)}
+            for figures in made:
+                if figures["step"] % loop.log_every == 0:
+                    _log(session, "step", "train", figures | measured)
+            position.totals.tokens += batch.tokens
+            position.totals.batches += 1
             position.totals.seconds += now - started
             started = now
-            if position.step % loop.log_every == 0:
-                _log(session, "step", "train", figures)
-            meter.advance(batch.tokens, loss=position.totals.nats / position.totals.sequences)
+            meter.advance(batch.tokens, loss=position.totals.nats / position.totals.targets)
             _keep_if_due(session)
 
 
-def training_step(session: Session, batch: Batch, epochs_done: float) -> dict[str, float]:
-    """Make one update, count it, and return its figures."""
+def updates(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:
+    """Make the updates of one batch, and yield the figures of each."""
+    seed, position = session.run.config.loop.seed, session.state.position
+    scores = session.task.scores(session.forward, batch.to(session.fabric.device))
+    while True:
+        with torch_seeded(seed, "step", position.step):
+            found = next(scores, None)
+            if found is None:
+                return
+            session.fabric.backward(found[0].mean)
+        yield update(session, *found)
+
+
+def update(session: Session, loss: Total, right: Total) -> dict[str, Any]:
+    """Move the weights along the gradient that is there, count the update, and return its figures."""
     config, state, position = session.run.config, session.state, session.state.position
-    batch = batch.to(session.fabric.device)
-    assert batch.labels is not None  # the training split is labelled
-    rate = learning_rate(config.optim, epochs_done, config.loop.epochs)
-    set_learning_rate(state.optimizers, rate)
-    with torch_seeded(config.loop.seed, "step", position.step):
-        logits = session.forward(batch.token_ids, batch.lengths)
-        loss = cross_entropy_nats(logits, batch.labels)
-        session.fabric.backward(loss.mean)
     grad_norm = float(clip_gradients(state.model, config.optim.grad_clip_norm))
-    nats, right = float(loss.sum.detach()), int(correct(logits, batch.labels).sum)
+    nats, correct = float(loss.sum.detach()), int(right.sum)
     _refuse_non_finite(session, nats, grad_norm)
     for optimizer in state.optimizers:
         optimizer.step()
@@ -181,55 +188,56 @@ def training_step(session: Session, batch: Batch, epochs_done: float) -> dict[st
     if state.average is not None:
         state.average.update_parameters(state.model)
     position.step += 1
-    position.totals.count(nats=nats, correct=right, sequences=loss.count, tokens=batch.tokens, grad_norms=grad_norm)
+    totals = position.totals
+    totals.nats += nats
+    totals.correct += correct
+    totals.targets += loss.count
+    totals.grad_norms += grad_norm
+    totals.updates += 1
     return {
+        "step": position.step,
         "loss_nats": nats / loss.count,
-        "accuracy": right / loss.count,
+        "accuracy": correct / right.count,
         "grad_norm": grad_norm,
-        "learning_rate": rate,
     }
 
 
 def validate(session: Session) -> None:
     """Close the epoch: measure it on validation, keep the weights if they are the best, keep the state."""
     state, position = session.state, session.state.position
-    model: nn.Module = state.model if state.average is None else state.average.module
-    description = f"validation {position.epoch + 1}"
-    log_probs = predict(session.fabric, model, session.val, description, lambda: _keep_if_due(session))
-    labels = session.val.sequences.labels
-    assert labels is not None  # so is the validation split
-    measured = accuracy_and_loss(log_probs, labels)
+    model = state.model if state.average is None else state.average.module
+    measured = session.task.measure(session.fabric, model, position.epoch + 1, lambda: _keep_if_due(session))
+    quality = session.task.quality(measured)
     position.epoch += 1
     position.seconds += position.totals.seconds
-    if measured["accuracy"] > position.best_accuracy:
-        position.best_accuracy, position.best_epoch = measured["accuracy"], position.epoch
+    if position.best_quality is None or quality > position.best_quality:
+        position.best_quality, position.best_epoch = quality, position.epoch
         save_weights(session.run.weights_path, model.state_dict())
     figures = {"epoch": position.epoch, **_training_figures(session)} | {f"val_{k}": v for k, v in measured.items()}
     _log(session, "epoch", "epoch", figures)
-    session.report(_epoch_line(session, figures))
+    session.report(_epoch_line(session, figures, session.task.headline(measured)))
+    for line in session.task.details(measured):
+        session.report(line)
     position.totals = EpochTotals()
     _keep(session)
 
 
 def _training_figures(session: Session) -> dict[str, float]:
-    totals = session.state.position.totals
+    totals, train = session.state.position.totals, session.task.train
     return {
-        "train_loss_nats": totals.nats / totals.sequences,
-        "train_accuracy": totals.correct / totals.sequences,
-        "grad_norm": totals.grad_norms / totals.batches,
+        "train_loss_nats": totals.nats / totals.targets,
+        "train_accuracy": totals.correct / totals.targets,
+        "grad_norm": totals.grad_norms / totals.updates,
         "seconds": totals.seconds,
         "tokens_per_second": totals.tokens / totals.seconds,
-        "padding_share": session.train.padding_share(session.train.epoch(session.state.position.epoch - 1)),
+        "padding_share": train.padding_share(train.epoch(session.state.position.epoch - 1)),
     }
 
 
-def _epoch_line(session: Session, figures: dict[str, float]) -> str:
+def _epoch_line(session: Session, figures: dict[str, Any], headline: str) -> str:
     return (
         f"epoch {figures['epoch']}/{session.run.config.loop.epochs}"
-        f"  train loss {figures['train_loss_nats']:.4f}"
-        f"  val loss {figures['val_cross_entropy_nats']:.4f}"
-        f"  val accuracy {figures['val_accuracy']:.2%}"
-        f" ({figures['val_accuracy_low']:.1%} to {figures['val_accuracy_high']:.1%})"
+        f"  train loss {figures['train_loss_nats']:.4f}  {headline}"
         f"  grad norm {figures['grad_norm']:.2f}"
         f"  {figures['tokens_per_second']:,.0f} tokens/s"
         f"  {seconds(figures['seconds'])}"
@@ -240,11 +248,12 @@ def summarise(session: Session) -> dict[str, Any]:
     """Return what a reader of the run asks first: how good, when, how long, on what."""
     position = session.state.position
     epochs = session.run.metrics("epoch")
-    best = epochs[position.best_epoch - 1]
+    best = {name: value for name, value in epochs[position.best_epoch - 1].items() if name.startswith("val_")}
     return {
+        "headline": session.task.headline({name.removeprefix("val_"): value for name, value in best.items()}),
         "epochs": position.epoch,
         "best_epoch": position.best_epoch,
-        **{name: value for name, value in best.items() if name.startswith("val_")},
+        **best,
         "seconds": position.seconds,
         "tokens_per_second": sum(e["tokens_per_second"] * e["seconds"] for e in epochs) / position.seconds,
         "parameters": sum(weight.numel() for weight in session.state.model.parameters()),
@@ -259,11 +268,12 @@ def summarise(session: Session) -> dict[str, Any]:
     }
 
 
-def _log(session: Session, kind: str, prefix: str, figures: dict[str, float]) -> None:
-    step = session.state.position.step
-    session.run.log(kind, {"step": step, **figures})
+def _log(session: Session, kind: str, prefix: str, figures: dict[str, Any]) -> None:
+    figures = {"step": session.state.position.step, **figures}
+    session.run.log(kind, figures)
     for name, value in figures.items():
-        session.writer.add_scalar(f"{prefix}/{name}", value, step)
+        if name != "step" and isinstance(value, int | float):
+            session.writer.add_scalar(f"{prefix}/{name}", value, figures["step"])
 
 
 def _keep(session: Session) -> None:

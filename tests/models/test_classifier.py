@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from elman.config import ModelConfig
 from elman.models.classifier import Classifier
-from elman.models.embedding import Embedding
+from elman.models.embedding import Embedding, drop_words
 from elman.vocab import PAD, UNKNOWN
 
 MODELS = [
@@ -108,11 +108,16 @@ def test_word_dropout_reads_unknown_in_training_only() -> None:
     torch.manual_seed(0)
     model = Classifier(ModelConfig(layer="mlp", word_dropout=0.5, embedding_size=4, hidden_size=4), 50, 2)
     token_ids = torch.arange(4, 44)[None]
-    dropped = model._with_words_dropped(token_ids)
+    dropped = drop_words(token_ids, 0.5, training=True)
     changed = dropped != token_ids
     assert (dropped[changed] == UNKNOWN).all()
     assert 8 <= int(changed.sum()) <= 32
-    assert (model.eval()._with_words_dropped(token_ids) == token_ids).all()
+    assert (drop_words(token_ids, 0.5, training=False) == token_ids).all()
+    with torch.no_grad():
+        model.embedding.weight[UNKNOWN] = torch.nan  # so that every logit tells whether it was read
+    lengths = torch.tensor([40])
+    assert model.train()(token_ids, lengths).isnan().all()
+    assert not model.eval()(token_ids, lengths).isnan().any()
 
 
 def test_no_gradient_through_the_smallest_pool_reaches_padding() -> None:

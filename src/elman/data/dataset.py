@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from elman.config import SplitName
 from elman.data.texts import Texts
 from elman.errors import DataError, TestSplitLocked
+from elman.languages import Language
 from elman.sequences import Sequences
 from elman.text import Level
 from elman.vocab import Vocab
@@ -12,7 +13,7 @@ from elman.vocab import Vocab
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled sequences in splits.
+    """Sequences in splits, labelled or not.
 
     Attributes
     ----------
@@ -25,13 +26,15 @@ class Dataset:
     splits
         ``train``, ``val`` and ``test`` do not overlap; ``unlabelled`` may be missing.
     class_names
-        The name of each label.
+        The name of each label; none where nothing is labelled.
     checksum
         SHA-256 of the content: the same for the same texts and labels, wherever they came from.
     source
         Where it was read, for a person.
     texts
         The texts as they were written, or None where the source did not hold them.
+    language
+        The law that the sequences were drawn from, or None where nobody knows it.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Dataset:
     checksum: str
     source: str
     texts: Texts | None = None
+    language: Language | None = None
 
     def split(self, name: SplitName, *, final: bool = False) -> Sequences:
         """Return a split.

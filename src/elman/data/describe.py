@@ -13,11 +13,12 @@ from elman.sequences import Sequences
 def describe(dataset: Dataset) -> dict[str, Any]:
     """Return counts that a program can read; the command's ``--json`` prints them.
 
-    The splits are described as they are published: ``train`` holds what is held out for validation too, and
-    ``val`` is a part of it. Every count is of the texts as they are tokenised.
+    The splits are described as they are published: ``train`` holds what is held out for validation too, and ``val`` is
+    a part of it (a language's strings are drawn for each split, so there they are apart, and repeat by chance). Every
+    count is of the texts as they are tokenised.
     """
     splits = dict(dataset.splits)
-    if "val" in splits and "train" in splits:
+    if "test" in splits:
         splits["train"] = splits["train"].joined(splits["val"])
     return {
         "name": dataset.name,
@@ -27,7 +28,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "vocab_size": len(dataset.vocab),
         "most_frequent": dataset.vocab.tokens[4:15],
         "splits": {name: _split(part, dataset) for name, part in splits.items()},
-        "duplicates": _duplicates(splits["train"], splits["test"]),
+        **({"duplicates": _duplicates(splits["train"], splits["test"])} if "test" in splits else {}),
     }
 
 

@@ -20,6 +20,7 @@ from typing import Literal
 from elman.config import DataConfig, SplitName
 from elman.data.archive import NEGATIVE, POSITIVE
 from elman.data.dataset import Dataset
+from elman.errors import ConfigError
 from elman.sequences import Sequences
 from elman.vocab import Vocab
 
@@ -35,6 +36,8 @@ SEED = 0
 
 def synthetic_reviews(config: DataConfig) -> Dataset:
     """Generate ``config.synthetic_size`` training reviews, and a quarter of that for validation and for test each."""
+    if config.level != "word":
+        raise ConfigError(f"{config.name} has no level {config.level!r}.", "Take --level word.")
     name: SyntheticName = "negation" if config.name == "negation" else "synth-reviews"
     chance = random.Random(SEED)
     sizes: dict[SplitName, int] = {

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from elman.config import DataConfig
 from elman.data.dataset import Dataset
 from elman.data.imdb import open_imdb
+from elman.data.languages import open_language
 from elman.data.synthetic import synthetic_reviews
 from elman.errors import ConfigError
+from elman.languages import LANGUAGES, is_language
 
 DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
     "imdb": open_imdb,
@@ -21,13 +23,13 @@ def open_dataset(config: DataConfig) -> Dataset:
     Raises
     ------
     ConfigError
-        No data set has that name, or it has no such level.
+        No data set has that name, or it has no such level or task.
     DataError
         It cannot be found or read.
     """
+    if is_language(config.name):
+        return open_language(config)
     if config.name not in DATASETS:
-        raise ConfigError(f"There is no data set {config.name!r}.", f"There are: {', '.join(DATASETS)}.")
-    dataset = DATASETS[config.name](config)
-    if dataset.level != config.level:
-        raise ConfigError(f"{config.name} has no level {config.level!r}.", f"Take --level {dataset.level}.")
-    return dataset.limited(config.vocab_size, config.max_length)
+        known = ", ".join([*DATASETS, *LANGUAGES])
+        raise ConfigError(f"There is no data set {config.name!r}.", f"There are: {known}; or a language's .toml file.")
+    return DATASETS[config.name](config).limited(config.vocab_size, config.max_length)

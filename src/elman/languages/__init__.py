@@ -16,7 +16,7 @@ from elman.languages.file import from_file
 from elman.languages.regular import Ndfa, parity, tomita
 from elman.languages.toy import toy, toy_words
 
-__all__ = ["END", "LANGUAGES", "Entropy", "Language", "Reader", "String", "from_file", "language"]
+__all__ = ["END", "LANGUAGES", "Entropy", "Language", "Reader", "String", "from_file", "is_language", "language"]
 
 
 def _tomita(number: int) -> Callable[..., Language]:
@@ -42,8 +42,15 @@ LANGUAGES: dict[str, Callable[..., Language]] = {
 }
 
 
+def is_language(name: str) -> bool:
+    """Return whether ``name`` can be meant for `language`: one of the table, with options or without, or a file."""
+    return name.endswith(".toml") or name.partition(":")[0] in LANGUAGES
+
+
 def language(name: str, **options: Any) -> Language:
     """Return the language of that name, or the one in a file whose name ends in ``.toml``.
+
+    Options can stand in the name too: ``dyck:k=2,p=0.4`` is ``language("dyck", k=2, p=0.4)``.
 
     Raises
     ------
@@ -56,9 +63,19 @@ def language(name: str, **options: Any) -> Language:
         if options:
             raise LanguageError(f"A language from a file takes no options ({', '.join(options)}).", "Leave them out.")
         return from_file(name)
+    name, _, written = name.partition(":")
+    options |= dict(_option(name, part) for part in written.split(",") if written)
     if name not in LANGUAGES:
         raise LanguageError(f"There is no language {name!r}.", f"Choose {', '.join(LANGUAGES)}, or a .toml file.")
     try:
         return LANGUAGES[name](**options)
     except TypeError as error:
         raise LanguageError(f"The options of {name} do not fit: {error}.", "See its docstring.") from error
+
+
+def _option(name: str, part: str) -> tuple[str, int | float]:
+    option, _, value = part.partition("=")
+    try:
+        return option.strip(), int(value) if value.strip().isdigit() else float(value)
+    except ValueError as error:
+        raise LanguageError(f"{name} has an option {part!r} that is no number.", f"Write {name}:p=0.4.") from error

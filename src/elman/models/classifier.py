@@ -2,16 +2,14 @@
 
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.config import ModelConfig
-from elman.models.embedding import Embedding
+from elman.models.embedding import Embedding, drop_words
 from elman.models.pooling import pooling
 from elman.models.recurrent import Recurrent
 from elman.tensors import Features, Lengths, Logits, TokenIds
-from elman.vocab import UNKNOWN
 
 
 class Classifier(nn.Module):
@@ -52,16 +50,11 @@ class Classifier(nn.Module):
         lengths
             (batch,), at least 1.
         """
-        x = self.embedding(self._with_words_dropped(token_ids))  # (B, T, E)
+        token_ids = drop_words(token_ids, self.word_dropout, training=self.training)
+        x = self.embedding(token_ids)  # (B, T, E)
         features = F.relu(self.layer(x, lengths))  # (B, T, H)
         logits: Tensor = self.head(self.dropout(self.pool(features, lengths)))
         return logits
-
-    def _with_words_dropped(self, token_ids: TokenIds) -> TokenIds:
-        if not (self.training and self.word_dropout):
-            return token_ids
-        dropped = torch.rand(token_ids.shape, device=token_ids.device) < self.word_dropout
-        return token_ids.masked_fill(dropped, UNKNOWN)
 
 
 class MLP(nn.Module):

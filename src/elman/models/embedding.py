@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from elman.tensors import Features, TokenIds
+from elman.vocab import UNKNOWN
 
 
 class Embedding(nn.Module):
@@ -38,7 +39,13 @@ class Embedding(nn.Module):
         self.sparse = sparse
 
     def distinct(self, token_ids: TokenIds) -> tuple[Float[Tensor, "distinct features"], TokenIds]:
-        """Return a vector for each distinct token, and for each place which of them stands there."""
+        """Return a vector for each distinct token, and for each place which of them stands there.
+
+        Where the batch is larger than the vocabulary, as with a formal language's, looking for the distinct ones
+        costs more than it saves: then that is the whole table.
+        """
+        if not self.sparse and token_ids.numel() >= len(self.weight):
+            return self.dropout(self.weight), token_ids
         distinct, places = torch.unique(token_ids, return_inverse=True)
         return self.dropout(F.embedding(distinct, self.weight, sparse=self.sparse)), places
 
@@ -46,3 +53,11 @@ class Embedding(nn.Module):
         """Return (batch, time, size)."""
         rows, places = self.distinct(token_ids)
         return F.embedding(places, rows)
+
+
+def drop_words(token_ids: TokenIds, share: float, *, training: bool) -> TokenIds:
+    """Return the tokens with that share of them read as ``.unk``, in training."""
+    if not (training and share):
+        return token_ids
+    dropped = torch.rand(token_ids.shape, device=token_ids.device) < share
+    return token_ids.masked_fill(dropped, UNKNOWN)

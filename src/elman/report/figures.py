@@ -28,7 +28,7 @@ def loss_figure(path: Path, steps: dict[str, Entries], epochs: dict[str, Entries
         axes.plot(range(1, len(dots) + 1), dots, "o--", color=colour, linewidth=0.8, label=f"{name}, validation")
     axes.set_ylim(bottom=0)
     axes.legend(ncols=2, fontsize="small")
-    _save(figure, path)
+    save_svg(figure, path)
 
 
 def gradient_figure(path: Path, steps: dict[str, Entries], epochs: dict[str, Entries]) -> None:
@@ -39,7 +39,7 @@ def gradient_figure(path: Path, steps: dict[str, Entries], epochs: dict[str, Ent
         x = _in_epochs(entries, epochs[name])
         axes.plot(x, _smoothed([entry["grad_norm"] for entry in entries]), color=colour, label=name)
     axes.legend(fontsize="small")
-    _save(figure, path)
+    save_svg(figure, path)
 
 
 def accuracy_figure(path: Path, runs: dict[str, dict[str, Any]], epochs: dict[str, Entries]) -> None:
@@ -56,7 +56,7 @@ def accuracy_figure(path: Path, runs: dict[str, dict[str, Any]], epochs: dict[st
             spent, accuracy, yerr=[accuracy - low, high - accuracy], fmt="o-", color=colour, capsize=3, label=name
         )
     axes.legend(fontsize="small")
-    _save(figure, path)
+    save_svg(figure, path)
 
 
 def _in_epochs(entries: Entries, epochs: Entries) -> list[float]:
@@ -73,6 +73,7 @@ def _smoothed(values: Sequence[float]) -> list[float]:
     return list((sums[ends] - sums[starts]) / (ends - starts))
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_svg(figure: Figure, path: Path) -> None:
+    """Write a figure, the same bytes for the same figure."""
     with mpl.rc_context({"svg.hashsalt": "elman"}), new_file(path) as partial:
         figure.savefig(partial, format="svg", metadata={"Date": None})

@@ -45,12 +45,122 @@ def print_description(description: dict[str, Any]) -> None:
         middle = [f"{split['length_median']:g}", f"{split['length_mean']:.1f}", f"{split['length_max']:,}"]
         table.add_row(name, *counts, *middle, classes)
     console.print(table)
-    found = description["duplicates"]
-    console.print(
+    if found := description.get("duplicates"):
+        console.print(_repeated(found), highlight=False)
+
+
+def _repeated(found: dict[str, int]) -> str:
+    return (
         f"Exact duplicates: {found['groups']} texts stand more than once; {found['across_splits']} texts of test"
-        f" stand in train too; {found['label_conflicts']} of them disagree on their class.",
+        f" stand in train too; {found['label_conflicts']} of them disagree on their class."
+    )
+
+
+def print_samples(written: dict[str, Any]) -> None:
+    """Show what :func:`elman.grading.write` returns: a sample a line, with its mark where it can be judged."""
+    console = Console()
+    for sample in written["samples"]:
+        if "grammatical" in sample:
+            console.print(_mark(sample), end=" ")
+        tail = " …" if sample["cut_off"] and "grammatical" not in sample else ""
+        console.print(sample["text"] + tail, highlight=False, markup=False, soft_wrap=True)
+
+
+def print_grades(figures: dict[str, Any]) -> None:
+    """Show what :func:`elman.grading.grade` returns."""
+    console = Console()
+    fresh = figures["fresh"]
+    console.print(
+        f"[bold]{figures['run']}[/bold] on {fresh['sequences']:,} fresh strings: cross-entropy"
+        f" {fresh['cross_entropy_nats']:.5f} nats a token, floor {fresh['floor_nats_per_token']:.5f}"
+        f" ({fresh['floor_kind']}), excess [bold]{fresh['excess_nats_per_token']:.5f}[/bold]"
+        f" (95%: {fresh['excess_low']:.5f} to {fresh['excess_high']:.5f})",
         highlight=False,
     )
+    prompt = f" that begin with {figures['prompt']}" if figures["prompt"] else ""
+    console.print(_grades(figures, f"{figures['samples']:,} samples{prompt}, temperature {figures['temperature']:g}"))
+    if lengths := figures.get("lengths"):
+        console.print(
+            f"Total variation of the lengths from the generator's: {lengths['total_variation']:.4f}; of as many perfect"
+            f" samples {lengths['total_variation_perfect']:.4f} (at most {lengths['total_variation_perfect_high']:.4f}"
+            f" in {lengths['draws']}).\n"
+            f"Distinct lengths: {lengths['lengths']:,}, perfect {lengths['lengths_perfect']:,.1f}."
+            f" Distinct strings: {figures['distinct']:,}, perfect {lengths['distinct_perfect']:,.1f}.",
+            highlight=False,
+        )
+    if "words" in figures:
+        share = figures["shares"]["words_trained_on"]
+        console.print(f"Of the sampled words {share['value']:.2%} occur in training.", highlight=False)
+    if "by_temperature" in figures:
+        console.print(
+            _by_temperature(figures["by_temperature"], f"{figures['samples']:,} samples at each temperature{prompt}")
+        )
+
+
+def print_facts(known: dict[str, Any]) -> None:
+    """Show what :func:`elman.languages.facts.facts` returns."""
+    console = Console()
+    spread = (known["entropy_bits_high"] - known["entropy_bits_low"]) / 2
+    how = (
+        "exact"
+        if known["floor_kind"] == "exact"
+        else f"± {spread:.3f} (95%), from {known['entropy_samples']:,} strings"
+    )
+    console.print(f"[bold]{known['name']}[/bold] over {len(known['alphabet'])} symbols:", end=" ", highlight=False)
+    console.print(" ".join(map(repr_of_blank, known["alphabet"])), markup=False, highlight=False)
+    console.print(
+        f"entropy  {known['entropy_bits_per_string']:.4f} bits a string ({how})\n"
+        f"length   {known['mean_tokens_per_string']:.4f} tokens a string on average, the end counted\n"
+        f"floor    {known['floor_nats_per_token']:.6f} nats a token: no model has a lower cross-entropy"
+        f" (perplexity {known['floor_perplexity']:.4f})",
+        highlight=False,
+    )
+    console.print("for example:")
+    for example in known["examples"]:
+        console.print(f"  {example}", style="dim", markup=False, highlight=False)
+
+
+def print_checked(found: dict[str, Any]) -> None:
+    """Show what :func:`elman.languages.facts.checked` returns: a string a line."""
+    console = Console()
+    for string in found["strings"]:
+        console.print(_mark(string), end=" ")
+        answers = [f"{'not ' * (not string[key])}{key.replace('_', ' ')}" for key in string if key in QUESTIONS]
+        probability = f"probability {string['probability']:.3g}" if string["in_support"] else "probability 0"
+        console.print(f"{string['text']}  ", end="", highlight=False, markup=False, soft_wrap=True)
+        console.print("; ".join([*answers, probability]), style="dim", highlight=False, soft_wrap=True)
+
+
+QUESTIONS = ("grammatical", "in_support", "equal_counts")
+
+
+def _mark(verdict: dict[str, Any]) -> str:
+    if verdict.get("cut_off"):
+        return "[yellow]…[/yellow]"
+    return "[green]✓[/green]" if verdict["grammatical"] else "[red]✗[/red]"
+
+
+def _grades(figures: dict[str, Any], title: str) -> Table:
+    table = Table("", "samples", "share", "95% interval", title=title)
+    for name, share in figures["shares"].items():
+        if name in figures and name != "words_trained_on":
+            low, high = share["low"], share["high"]
+            table.add_row(
+                name.replace("_", " "), f"{figures[name]:,}", f"{share['value']:.2%}", f"{low:.2%} to {high:.2%}"
+            )
+    return table
+
+
+def _by_temperature(graded: list[dict[str, Any]], title: str) -> Table:
+    table = Table(
+        "temperature", "grammatical", "95% interval", "in support", "cut off", "novel", "distinct", title=title
+    )
+    for row in graded:
+        share = row["shares"]["grammatical"]
+        counts = [f"{row[key]:,}" for key in ("in_support", "cut_off", "novel", "distinct")]
+        interval = f"{share['low']:.2%} to {share['high']:.2%}"
+        table.add_row(f"{row['temperature']:g}", f"{row['grammatical']:,}", interval, *counts)
+    return table
 
 
 def repr_of_blank(token: str) -> str:

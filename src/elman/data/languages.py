@@ -1,0 +1,62 @@
+"""Formal languages as data: strings drawn from a law that is known."""
+
+import hashlib
+import random
+from collections import Counter
+from itertools import chain
+
+from elman.config import DataConfig, SplitName
+from elman.data.dataset import Dataset
+from elman.errors import ConfigError
+from elman.languages import Language, String, language
+from elman.seeding import derive
+from elman.sequences import Sequences
+from elman.vocab import Vocab
+
+
+def law_of(config: DataConfig) -> Language:
+    """Return the language that ``config`` names, under its limit if there is one.
+
+    Raises
+    ------
+    LanguageError
+        There is no such language, or it has no string that short.
+    """
+    law = language(config.name)
+    return law if config.max_symbols is None else law.up_to(config.max_symbols)
+
+
+def open_language(config: DataConfig) -> Dataset:
+    """Draw ``config.strings`` strings to train on, the very ones of the course, and others for validation.
+
+    Raises
+    ------
+    LanguageError
+        There is no such language.
+    ConfigError
+        An option would take the strings away from their law.
+    """
+    for name in ("vocab_size", "max_length"):
+        if getattr(config, name) is not None:
+            raise ConfigError(
+                f"--{name.replace('_', '-')} would change the law that the strings of a language have.",
+                "Take --max-symbols for short strings.",
+            )
+    law = law_of(config)
+    train = law.sample(config.strings, random.Random(config.data_seed))
+    val = law.sample(config.held_out_strings, random.Random(derive(config.data_seed, "validation strings")))
+    drawn: dict[SplitName, list[String]] = {"train": train, "val": val}
+    counts = Counter(dict.fromkeys(law.alphabet, 0))
+    counts.update(chain.from_iterable(train))
+    vocab = Vocab.from_counts(counts)
+    content = "\n".join(map(law.to_text, chain(train, val)))
+    return Dataset(
+        name=config.name,
+        level="char" if law.by_character else "word",
+        vocab=vocab,
+        splits={name: Sequences.from_lists([*map(vocab.encode, part)]) for name, part in drawn.items()},
+        class_names=(),
+        checksum=hashlib.sha256(content.encode()).hexdigest(),
+        source="generated",
+        language=law,
+    )

@@ -1,0 +1,68 @@
+"""What a configuration starts from: sizes and rates that suit the data and the task.
+
+A formal language has ten symbols and a review fifty thousand words; no one default serves both. What is said on the
+command line goes before what stands here, and the run's ``config.toml`` holds the outcome.
+"""
+
+from typing import Any
+
+from elman.config import RunConfig, Task
+from elman.languages import is_language
+from elman.text import Level
+
+FORMAL_LANGUAGE: dict[str, dict[str, Any]] = {
+    "data": {"task": "language-model"},
+    "batches": {"tokens_per_batch": 10_000, "length_multiple": 1, "length_noise": 0.0},
+    "model": {
+        "embedding_size": 32,
+        "hidden_size": 16,
+        "embedding_scale": 1.0,
+        "embedding_dropout": 0.0,
+        "top_dropout": 0.0,
+    },
+    "optim": {"learning_rate": 0.02, "row_wise_embedding": False},
+    "loop": {"epochs": 3},
+}
+
+CHARACTERS_OF_TEXT: dict[str, dict[str, Any]] = {
+    "data": {"task": "language-model", "level": "char"},
+    "batches": {"tokens_per_batch": 10_000, "bptt": 128, "length_multiple": 128},
+    "model": {
+        "embedding_size": 64,
+        "hidden_size": 512,
+        "embedding_dropout": 0.0,
+        "top_dropout": 0.0,
+    },
+    "optim": {"learning_rate": 0.003, "row_wise_embedding": False},
+    "loop": {"samples": 3, "max_new_tokens": 300},
+}
+
+WORDS_OF_TEXT: dict[str, dict[str, Any]] = {
+    "data": {"task": "language-model", "vocab_size": 8_000},
+    "batches": {"tokens_per_batch": 2_000, "bptt": 64, "length_multiple": 64},
+    "model": {"embedding_dropout": 0.1, "top_dropout": 0.1},
+    "optim": {"row_wise_embedding": False},
+    "loop": {"samples": 3, "max_new_tokens": 60},
+}
+
+
+def preset(name: str, task: Task | None = None, level: Level | None = None) -> RunConfig:
+    """Return the configuration that suits a data set.
+
+    Parameters
+    ----------
+    name
+        The data set.
+    task
+        What to train; the default is language-model for a formal language, classification for all else.
+    level
+        What a token is.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    if is_language(name):
+        tables = FORMAL_LANGUAGE
+    elif task == "language-model":
+        tables = CHARACTERS_OF_TEXT if level == "char" else WORDS_OF_TEXT
+    config = RunConfig.from_tables(tables, "preset")
+    named: dict[str, Any] = {"name": name} | ({"task": task} if task else {}) | ({"level": level} if level else {})
+    return config.with_tables({"data": named}, "preset")
