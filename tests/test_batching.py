@@ -94,3 +94,38 @@ def test_a_small_vocabulary_reads_rare_words_as_unknown() -> None:
 def test_nothing_to_read_is_refused(lists: list[list[int]]) -> None:
     with pytest.raises(DataError, match="nothing to read"):
         Batches(Sequences.from_lists(lists, [0] * len(lists)), BatchConfig(), 0)
+
+
+@given(LENGTHS, st.integers(1, 5), st.integers(0, 3))
+def test_a_curriculum_reads_the_shortest_first_and_then_all(lengths: np.ndarray, growing: int, seed: int) -> None:
+    batches = Batches(made(lengths), BatchConfig(curriculum_epochs=growing, tokens_per_batch=100), seed)
+    read = [np.sort(np.concatenate(batches.epoch(epoch))) for epoch in range(growing + 2)]
+    for epoch, chosen in enumerate(read[:growing]):
+        assert len(chosen) == max(1, len(lengths) * (epoch + 1) // (growing + 1))
+        left_out = np.setdiff1d(np.arange(len(lengths)), chosen)
+        assert lengths[chosen].max() <= lengths[left_out].min(initial=10**9)
+    for chosen in read[growing:]:
+        assert chosen.tolist() == list(range(len(lengths)))
+
+
+@given(LENGTHS, st.integers(1, 300), st.none() | st.integers(1, 9))
+def test_packed_batches_hold_any_lengths_within_the_budget(lengths: np.ndarray, budget: int, size: int | None) -> None:
+    config = BatchConfig(packed=True, tokens_per_batch=budget, batch_size=size)
+    plan = plan_batches(lengths, config, np.random.default_rng(0))
+    assert np.sort(np.concatenate(plan)).tolist() == list(range(len(lengths)))
+    for indices in plan:
+        if size is not None:
+            assert len(indices) <= size
+        else:  # no padding counts, and the first sequence may reach in over the edge
+            assert lengths[indices[1:]].sum() < budget
+
+
+def test_packed_batches_are_not_sorted() -> None:
+    lengths = np.arange(1, 401)
+    plan = plan_batches(lengths, BatchConfig(packed=True, tokens_per_batch=4_000), np.random.default_rng(0))
+    assert all(np.ptp(lengths[indices]) > 200 for indices in plan[:-1])
+
+
+def test_a_budget_of_truncated_time_counts_the_steps_that_are_read_at_once() -> None:
+    plan = plan_batches(np.full(8, 1_000), BatchConfig(tokens_per_batch=200, bptt=50), np.random.default_rng(0))
+    assert [len(indices) for indices in plan] == [4, 4]

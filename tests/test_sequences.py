@@ -1,5 +1,6 @@
 """Ragged arrays: what goes in comes out, from memory and from disk; words and vocabularies."""
 
+import random
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from elman.errors import ConfigError, DataError
 from elman.files import write_json
 from elman.sequences import Sequences
 from elman.text import characters, words
-from elman.vocab import PAD, SPECIALS, UNKNOWN, Vocab
+from elman.vocab import END, PAD, SPECIALS, START, UNKNOWN, Vocab
 
 LISTS = st.lists(st.lists(st.integers(0, 500), max_size=12), min_size=1, max_size=12)
 
@@ -91,3 +92,14 @@ def test_vocabularies_that_cannot_be_are_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "vocab.json", {"no": "list"})
     with pytest.raises(DataError, match="not a list"):
         Vocab.load(tmp_path / "vocab.json")
+
+
+@given(st.lists(st.lists(st.integers(3, 50), max_size=9), min_size=1, max_size=9), st.randoms())
+def test_framed_sequences_begin_with_start_and_end_with_end(lists: list[list[int]], chance: random.Random) -> None:
+    order = np.array(chance.sample(range(len(lists)), len(lists)))
+    framed = Sequences.from_lists(lists).select(order).framed()
+    assert [ids.tolist() for ids in framed] == [[START, *lists[i], END] for i in order]
+    short = Sequences.from_lists(lists).with_vocab_size(10).cut(2).framed()
+    assert [ids.tolist() for ids in short] == [
+        [START, *(i if i < 10 else UNKNOWN for i in ids[:2]), END] for ids in lists
+    ]

@@ -102,8 +102,9 @@ def train(
 def evaluate(run: Path, /, *, split: EvaluatedSplit = "val", final: bool = False, json: Json = False) -> None:
     """Measure a run's best weights on a split.
 
-    Prints accuracy with its 95% interval (Wilson), cross-entropy, confusion, calibration, and the mistakes that the
-    model was surest of.
+    Of a classifier it prints accuracy with its 95% interval (Wilson), cross-entropy, confusion, calibration, and the
+    mistakes that the model was surest of; of a language model the cross-entropy, and the excess over the floor where
+    the generator is known.
 
     The test split is for the last figure alone, when everything has been chosen. It needs ``--final``; each opening
     is written into a ledger beside the data, and the second is said loudly.

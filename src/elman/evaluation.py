@@ -1,4 +1,8 @@
-"""What a model is worth on a split: accuracy with its interval, loss, confusion, calibration, and where it errs."""
+"""What a run is worth on a split.
+
+Of a classifier: accuracy with its interval, loss, confusion, calibration, and where it errs. Of a language model:
+cross-entropy, and where the generator is known the distance from it.
+"""
 
 import hashlib
 import warnings
@@ -18,6 +22,7 @@ from elman.data.ledger import openings, record_opening
 from elman.errors import DataError
 from elman.files import write_json
 from elman.inference import make_fabric, trained_model
+from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import cross_entropy_nats
 from elman.progress import Meter
 from elman.runs import Run
@@ -52,7 +57,7 @@ def predict(
                 found = logits.float().log_softmax(dim=-1).cpu().numpy()
                 if log_probs is None:
                     log_probs = np.empty((len(batches.sequences), found.shape[1]), np.float32)
-                log_probs[batch.indices] = found
+                log_probs[batch.indices.numpy()] = found
                 meter.advance(batch.tokens)
                 after_batch()
     finally:
@@ -157,23 +162,47 @@ def evaluate(
     """
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
-    if sequences.labels is None or sequences.labels.min() < 0:
-        raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
+    measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[run.config.data.task]
     fabric = make_fabric(run.config)
     model = trained_model(run).to(fabric.device)
+    if run.config.data.task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
+        raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
     opened = _open_test_split(run, dataset, warn) if split == "test" else {}
-    log_probs = predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), f"reading {split}")
     figures = {
         "run": str(run.path),
         "split": split,
+        "task": run.config.data.task,
+        **measure(run, fabric, model, dataset, sequences),
+        **opened,
+    }
+    write_json(run.result_path(split), figures)
+    return figures
+
+
+def _measure_classifier(
+    run: Run, fabric: Fabric, model: nn.Module, dataset: Dataset, sequences: Sequences
+) -> dict[str, Any]:
+    log_probs = predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), "reading")
+    assert sequences.labels is not None  # evaluate refuses a split without
+    return {
         "class_names": list(dataset.class_names),
         **accuracy_and_loss(log_probs, sequences.labels),
         "confusion": confusion(log_probs, sequences.labels),
         "calibration": calibration(log_probs, sequences.labels),
         "mistakes": confident_mistakes(log_probs, sequences, dataset),
-        **opened,
     }
-    write_json(run.result_path(split), figures)
+
+
+def _measure_language_model(
+    run: Run, fabric: Fabric, model: nn.Module, dataset: Dataset, sequences: Sequences
+) -> dict[str, Any]:
+    framed = sequences.framed()
+    tokens = framed.lengths - 1
+    nats = model_nats(fabric, model, Batches(framed, run.config.batches, run.config.loop.seed), "reading")
+    figures = {"level": dataset.level, **likelihood(nats, tokens)}
+    if dataset.language is not None:
+        strings = [dataset.vocab.decode(ids.tolist()) for ids in sequences]
+        figures |= distance(nats, true_nats(dataset.language, strings), tokens, dataset.language)
     return figures
 
 

@@ -47,7 +47,7 @@ def model_nats(
                     each = F.cross_entropy(
                         logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PAD
                     )
-                    nats[batch.indices] += each.view_as(targets).sum(dim=1, dtype=torch.float64).cpu().numpy()
+                    nats[batch.indices.numpy()] += each.view_as(targets).sum(dim=1, dtype=torch.float64).cpu().numpy()
                 meter.advance(batch.tokens)
                 after_batch()
     finally:
@@ -56,13 +56,14 @@ def model_nats(
 
 
 def true_nats(law: Language, strings: Sequence[Sequence[str]]) -> Nats:
-    """Return what each string costs the generator itself."""
+    """Return what each string costs the generator itself; of equal strings one is read."""
+    known: dict[tuple[str, ...], float] = {}
     with Meter(f"probabilities of {law.name}", len(strings), "strings") as meter:
-        nats = np.empty(len(strings))
-        for i, string in enumerate(strings):
-            nats[i] = -law.log_prob(string)
+        for string in map(tuple, strings):
+            if string not in known:
+                known[string] = -law.log_prob(string)
             meter.advance(1)
-    return nats
+    return np.array([known[tuple(string)] for string in strings])
 
 
 def likelihood(model: Nats, tokens: NDArray[np.int64]) -> dict[str, Any]:

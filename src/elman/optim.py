@@ -29,7 +29,7 @@ def build_optimizers(model: nn.Module, config: OptimConfig) -> list[Optimizer]:
         {"params": undecayed, "weight_decay": 0.0},
     ]
     betas = config.beta1, config.beta2
-    adam = AdamW(groups, lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay)
+    adam = AdamW(groups, lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=True)
     return [adam, SparseAdam(row_wise, lr=config.learning_rate, betas=betas)] if row_wise else [adam]
 
 

@@ -27,7 +27,12 @@ def numpy_generator(seed: int, *name: str | int) -> np.random.Generator:
 @contextmanager
 def torch_seeded(seed: int, *name: str | int) -> Iterator[None]:
     """Let torch draw from the generator of that name within the block, and as before after it."""
-    cuda = list(range(torch.cuda.device_count()))
+    cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch's
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(derive(seed, *name))
+        # Not torch.manual_seed: where there is no GPU it notes each call, with its stack, for one that might come.
+        torch.default_generator.manual_seed(derive(seed, *name))
+        if cuda:
+            torch.cuda.manual_seed_all(derive(seed, *name))
+        if torch.backends.mps.is_available():
+            torch.mps.manual_seed(derive(seed, *name))
         yield

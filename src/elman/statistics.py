@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
 NORMAL_95 = 1.959963984540054
 """Standard errors on each side that hold 95% of a normal distribution."""
@@ -28,6 +27,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Proportion:
     >>> print(wilson(4360, 5000))
     87.20% (86.25% to 88.10%)
     """
+    from scipy.stats import binomtest  # takes half a second
+
     interval = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
     return Proportion(successes / trials, float(interval.low), float(interval.high))
 

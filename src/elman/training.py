@@ -86,7 +86,7 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
-    with run.locked(), _interruptible() as interrupted:
+    with run.locked(), _threads(run.config.loop.threads), _interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report)
         try:
             fit(session)
@@ -101,8 +101,6 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
 def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Callable[[str], None]) -> Session:
     """Build model and optimisers, and put the last saved state into them."""
     config = run.config
-    torch.set_num_threads(config.loop.threads or torch.get_num_threads())
-    torch.set_flush_denormal(True)  # numbers near zero cost a processor a hundred times the others
     fabric = make_fabric(config)
     with torch_seeded(config.loop.seed, "weights"):
         model = build_model(config, len(dataset.vocab), len(dataset.class_names))
@@ -303,6 +301,19 @@ def _refuse_non_finite(session: Session, nats: float, grad_norm: float) -> None:
         f" {grad_norm}; the last good checkpoint is kept in {session.run.path}.",
         "Train anew with a lower --learning-rate or --grad-clip-norm.",
     )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute on so many threads within the block, and round numbers near zero, which cost a hundred times others."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(before)
 
 
 @contextmanager

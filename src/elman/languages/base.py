@@ -16,6 +16,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
@@ -182,7 +183,7 @@ class Language(ABC):
         """Return the cross-entropy that a perfect model reaches, in nats a token, `END` counted as one."""
         return self.entropy().nats_per_string / self.mean_tokens()
 
-    @property
+    @cached_property
     def by_character(self) -> bool:
         """Whether every symbol is one character, so that strings are `str`."""
         return all(len(symbol) == 1 for symbol in self.alphabet)

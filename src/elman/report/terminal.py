@@ -9,6 +9,9 @@ from rich.table import Table
 def print_evaluation(figures: dict[str, Any]) -> None:
     """Show what :func:`elman.evaluation.evaluate` returns."""
     console = Console()
+    if figures["task"] == "language-model":
+        console.print(f"[bold]{figures['run']}[/bold] on {figures['split']}: {_likelihood(figures)}", highlight=False)
+        return
     console.print(
         f"[bold]{figures['run']}[/bold] on {figures['split']}: accuracy [bold]{figures['accuracy']:.2%}[/bold]"
         f" (95%: {figures['accuracy_low']:.2%} to {figures['accuracy_high']:.2%}),"
@@ -71,11 +74,7 @@ def print_grades(figures: dict[str, Any]) -> None:
     console = Console()
     fresh = figures["fresh"]
     console.print(
-        f"[bold]{figures['run']}[/bold] on {fresh['sequences']:,} fresh strings: cross-entropy"
-        f" {fresh['cross_entropy_nats']:.5f} nats a token, floor {fresh['floor_nats_per_token']:.5f}"
-        f" ({fresh['floor_kind']}), excess [bold]{fresh['excess_nats_per_token']:.5f}[/bold]"
-        f" (95%: {fresh['excess_low']:.5f} to {fresh['excess_high']:.5f})",
-        highlight=False,
+        f"[bold]{figures['run']}[/bold] on {fresh['sequences']:,} fresh strings: {_likelihood(fresh)}", highlight=False
     )
     prompt = f" that begin with {figures['prompt']}" if figures["prompt"] else ""
     console.print(_grades(figures, f"{figures['samples']:,} samples{prompt}, temperature {figures['temperature']:g}"))
@@ -95,6 +94,20 @@ def print_grades(figures: dict[str, Any]) -> None:
         console.print(
             _by_temperature(figures["by_temperature"], f"{figures['samples']:,} samples at each temperature{prompt}")
         )
+
+
+def _likelihood(figures: dict[str, Any]) -> str:
+    found = (
+        f"cross-entropy {figures['cross_entropy_nats']:.5f} nats a token ({figures['bits_per_token']:.4f} bits,"
+        f" perplexity {figures['perplexity']:.4f}), {figures['tokens']:,} tokens"
+    )
+    if "excess_nats_per_token" not in figures:
+        return found
+    return (
+        f"{found}; floor {figures['floor_nats_per_token']:.5f} ({figures['floor_kind']}), excess"
+        f" [bold]{figures['excess_nats_per_token']:.5f}[/bold]"
+        f" (95%: {figures['excess_low']:.5f} to {figures['excess_high']:.5f})"
+    )
 
 
 def print_facts(known: dict[str, Any]) -> None:

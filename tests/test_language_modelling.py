@@ -1,0 +1,292 @@
+"""A language model from strings to weights, figures and grades."""
+
+import itertools
+import json
+import random
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from elman import training
+from elman.batching import Batch
+from elman.config import RunConfig, SamplingConfig
+from elman.data.table import open_dataset
+from elman.errors import ConfigError, ElmanError, Interrupted
+from elman.evaluation import evaluate
+from elman.grading import TEMPERATURES, Judge, compare_lengths, grade, total_variation, write
+from elman.languages import language
+from elman.models.language_model import LanguageModel
+from elman.presets import preset
+from elman.runs import Run
+from elman.sampling import Sample
+from elman.tasks import LanguageModelling, Task, task_of
+from elman.training import train
+from elman.vocab import END, PAD, START
+
+QUICK = {
+    "data": {"strings": 2_000, "held_out_strings": 500},
+    "batches": {"tokens_per_batch": 1_000},
+    "optim": {"learning_rate": 0.02},
+    "loop": {"epochs": 2, "threads": 1, "samples": 50, "max_new_tokens": 60, "log_every": 1},
+}
+
+
+def config_of(name: str = "brackets", **tables: dict[str, object]) -> RunConfig:
+    merged = {key: {**QUICK.get(key, {}), **tables.get(key, {})} for key in {*QUICK, *tables}}
+    return preset(name).with_tables(merged, "test")
+
+
+def trained(path: Path, config: RunConfig) -> tuple[Run, list[str]]:
+    run, lines = Run.create(path, config, open_dataset(config.data)), []
+    train(run, run.open_dataset(), report=lines.append)
+    return run, lines
+
+
+@pytest.fixture(scope="module")
+def brackets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[str]]:
+    return trained(tmp_path_factory.mktemp("runs") / "brackets", config_of())
+
+
+def test_every_epoch_says_how_far_it_is_and_shows_ten_judged_samples(brackets: tuple[Run, list[str]]) -> None:
+    run, lines = brackets
+    first, second = run.metrics("epoch")
+    floor = language("brackets").floor_nats_per_token()
+    assert first["val_floor_nats_per_token"] == pytest.approx(floor)
+    assert first["val_excess_nats_per_token"] > second["val_excess_nats_per_token"] > 0
+    assert second["val_excess_low"] < second["val_excess_nats_per_token"] < second["val_excess_high"]
+    assert second["val_cross_entropy_nats"] == pytest.approx(floor + second["val_excess_nats_per_token"], rel=0.1)
+    for epoch, start in ((first, 0), (second, 13)):
+        assert "excess" in lines[start]
+        assert f"floor {floor:.4f}" in lines[start]
+        shown = lines[start + 1 : start + 11]
+        assert [line.strip() for line in shown] == [line.strip() for line in epoch["val_shown"]]
+        for line in shown:
+            mark, _, string = line.strip().partition(" ")
+            balanced = language("brackets").is_member(string)
+            assert mark in (("✓", "…") if balanced else ("✗", "…"))
+        counts = ["grammatical", "cut off", "novel", "distinct"]
+        assert all(f"{epoch['val_' + name.replace(' ', '_')]} {name}" in lines[start + 11] for name in counts)
+        assert "course's verdict" in lines[start + 12]
+
+
+def test_the_training_loss_is_a_mean_over_unpadded_targets(brackets: tuple[Run, list[str]]) -> None:
+    run, _ = brackets
+    steps, epochs = run.metrics("step"), run.metrics("epoch")
+    task = LanguageModelling(run.config, run.open_dataset())
+    targets = [int((task.train.sequences.lengths[i] - 1).sum()) for i in task.train.epoch(0)]
+    mean = np.average([step["loss_nats"] for step in steps[: len(targets)]], weights=targets)
+    assert epochs[0]["train_loss_nats"] == pytest.approx(mean)
+
+
+def test_evaluate_measures_the_validation_strings(brackets: tuple[Run, list[str]]) -> None:
+    run, _ = brackets
+    figures = evaluate(run, "val")
+    best = run.result("training")
+    for name in ("cross_entropy_nats", "excess_nats_per_token", "excess_low"):
+        assert figures[name] == pytest.approx(best[f"val_{name}"], rel=1e-5)
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_the_loss_is_the_courses(mask: bool) -> None:
+    """Cross-entropy of the batch shifted left with a column of zeros; unmasked, over every cell."""
+    config = config_of(batches={"mask_padding": mask})
+    task = LanguageModelling(config, open_dataset(config.data))
+    torch.manual_seed(0)
+    model = LanguageModel(config.model, len(task.dataset.vocab))
+    batch: Batch = next(task.train.read(task.train.epoch(0)))
+    [(loss, right)] = task.scores(model, batch)
+    shifted = torch.cat([batch.token_ids[:, 1:], torch.zeros(len(batch.token_ids), 1, dtype=torch.long)], dim=1)
+    scores, _ = model(batch.token_ids)
+    expected = F.cross_entropy(scores.transpose(1, 2), shifted, reduction="none")
+    counted = shifted != PAD if mask else torch.ones_like(shifted, dtype=torch.bool)
+    torch.testing.assert_close(loss.mean, expected[counted].mean())
+    assert loss.count == right.count == int(counted.sum())
+    assert int(right.sum) == int((scores.argmax(-1) == shifted)[counted].sum())
+
+
+VARIANTS = {
+    "bptt": {"batches": {"bptt": 7}},
+    "packed": {"batches": {"packed": True}},
+    "sum": {"model": {"num_layers": 2, "stack": "sum", "top_dropout": 0.1, "embedding_dropout": 0.1}},
+    "tied": {"model": {"tied": True, "embedding_size": 16}, "optim": {"row_wise_embedding": True}},
+    "row-wise": {"optim": {"row_wise_embedding": True}},
+    "unmasked": {"batches": {"mask_padding": False}},
+    "curriculum": {"batches": {"curriculum_epochs": 1}, "optim": {"ema_decay": 0.9}},
+    **{cell: {"model": {"layer": cell}} for cell in ("elman", "rnn", "gru")},
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_learns_and_resumes_to_the_same_bits(name: str, tmp_path: Path) -> None:
+    config = config_of(**VARIANTS[name])
+    whole, _ = trained(tmp_path / "whole", config)
+    first, last = whole.metrics("step")[0], whole.metrics("epoch")[-1]
+    assert last["train_loss_nats"] < 0.8 * first["loss_nats"]
+    dataset = open_dataset(config.data)
+    part = Run.create(tmp_path / "part", config, dataset)
+    with pytest.MonkeyPatch.context() as patch:
+
+        def stop(session: training.Session) -> None:
+            if session.state.position.totals.batches == 5:
+                session.interrupted.set()
+            original(session)
+
+        original = training._keep_if_due
+        patch.setattr(training, "_keep_if_due", stop)
+        with pytest.raises(Interrupted):
+            train(part, dataset, report=lambda _: None)
+    train(part, dataset, report=lambda _: None)
+    assert whole.weights_path.read_bytes() == part.weights_path.read_bytes()
+    timeless = [
+        [{k: v for k, v in entry.items() if k not in ("seconds", "tokens_per_second")} for entry in run.metrics()]
+        for run in (whole, part)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_truncated_time_makes_an_update_for_every_stretch(tmp_path: Path) -> None:
+    run, _ = trained(tmp_path / "run", config_of("ndfa", batches={"bptt": 5}, loop={"epochs": 1}))
+    task = LanguageModelling(run.config, run.open_dataset())
+    widths = [int(task.train.sequences.lengths[i].max()) for i in task.train.epoch(0)]
+    assert len(run.metrics("step")) == sum(-(-(width - 1) // 5) for width in widths)
+
+
+def test_reviews_as_a_language_model_print_bits_a_word(tmp_path: Path) -> None:
+    config = preset("synth-reviews", "language-model").with_tables(
+        {
+            "data": {"synthetic_size": 300, "vocab_size": None},
+            "model": {"hidden_size": 16, "embedding_size": 16},
+            "loop": {"epochs": 1, "threads": 1},
+        },
+        "test",
+    )
+    run, lines = trained(tmp_path / "run", config)
+    assert "bits a word" in lines[0]
+    assert len(lines) == 1 + config.loop.samples
+    assert all(line.startswith("    · ") for line in lines[1:])
+    assert evaluate(run, "val")["bits_per_token"] == pytest.approx(
+        run.metrics("epoch")[0]["val_bits_per_token"], rel=1e-5
+    )
+    written = write(run, 3, SamplingConfig(max_new_tokens=8), "this quiet film")
+    assert all(sample["text"].startswith("this quiet film") for sample in written["samples"])
+    with pytest.raises(ConfigError, match="no formal language"):
+        grade(run)
+
+
+def test_the_strings_are_the_courses_and_validation_is_drawn_apart() -> None:
+    dataset = open_dataset(config_of("ndfa").data)
+    drawn = language("ndfa").sample(2_000, random.Random(0))
+    decoded = ["".join(dataset.vocab.decode(ids.tolist())) for ids in dataset.split("train")]
+    assert decoded == drawn
+    held_out = ["".join(dataset.vocab.decode(ids.tolist())) for ids in dataset.split("val")]
+    assert held_out != drawn[: len(held_out)]
+    again = open_dataset(config_of("ndfa", data={"data_seed": 1}).data)
+    assert again.checksum != dataset.checksum
+    short = open_dataset(config_of("brackets", data={"max_symbols": 6}).data)
+    assert max(map(len, itertools.chain(short.split("train"), short.split("val")))) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "tables", "message"),
+    [
+        ("brackets", {"data": {"max_length": 5}}, "--max-length"),
+        ("brackets", {"data": {"vocab_size": 5}}, "--vocab-size"),
+        ("brackets", {"data": {"max_symbols": 1}}, "."),
+        ("brackets", {"model": {"layer": "mlp"}}, "earlier token"),
+        ("brackets", {"model": {"bidirectional": True}}, "sees the token"),
+        ("brackets", {"data": {"task": "classification"}}, "no classes"),
+        ("brackets", {"model": {"tied": True}}, "agree"),
+        ("imdb", {"batches": {"packed": True}}, "--packed"),
+        ("imdb", {"model": {"stack": "sum"}}, "--stack sum"),
+        ("dyck:k", {}, "no number"),
+        ("dyck:x=1", {}, "do not fit"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(name: str, tables: dict[str, dict[str, object]], message: str) -> None:
+    def make() -> Task:
+        config = config_of(name, **tables)
+        return task_of(config, open_dataset(config.data))
+
+    with pytest.raises(ElmanError, match=message):
+        make()
+
+
+def sample_of(dataset_ids: dict[str, int], string: str, *, cut_off: bool = False) -> Sample:
+    return Sample([dataset_ids[symbol] for symbol in string], cut_off)
+
+
+def test_the_judge_counts() -> None:
+    dataset = open_dataset(config_of("brackets", data={"strings": 50}).data)
+    judge, ids = Judge(dataset), dataset.vocab.ids
+    unseen = "((((((((((()))))))))))"
+    assert unseen not in judge.trained_on
+    samples = [
+        sample_of(ids, "()"),
+        sample_of(ids, "()"),
+        sample_of(ids, "()()"),  # balanced, but never generated
+        sample_of(ids, ")("),  # equal counts alone
+        sample_of(ids, "((("),
+        sample_of(ids, "(())", cut_off=True),
+        sample_of(ids, unseen),
+        Sample([ids["("], 3], False),  # .unk
+    ]
+    assert judge.counts(samples) == {
+        "samples": 8,
+        "cut_off": 1,
+        "grammatical": 4,
+        "in_support": 3,
+        "equal_counts": 5,
+        "novel": 5,
+        "novel_and_grammatical": 2,
+        "distinct": 6,
+    }
+
+
+def test_words_of_toy_characters_are_held_to_those_of_training() -> None:
+    dataset = open_dataset(config_of("toy", data={"strings": 50, "held_out_strings": 5}).data)
+    judge, ids = Judge(dataset), dataset.vocab.ids
+    word = sorted(judge.words, key=len)[-1]
+    counts = judge.counts([sample_of(ids, f"{word} {word}"), sample_of(ids, f"{word}{word}")])
+    assert (counts["words"], counts["words_trained_on"]) == (3, 2)
+
+
+def test_total_variation_by_hand() -> None:
+    assert total_variation(Counter({1: 1, 2: 3}), Counter({2: 5, 3: 5})) == pytest.approx((0.25 + 0.25 + 0.5) / 2)
+    assert total_variation(Counter({1: 4}), Counter({1: 9})) == 0
+
+
+def test_lengths_that_are_wrong_stand_out_from_perfect_ones() -> None:
+    law = language("brackets")
+    short = compare_lengths([Sample([4, 5], False)] * 500, law, 0)
+    assert short["total_variation"] == pytest.approx(1 - 9 / 16, abs=0.01)
+    assert short["total_variation"] > 3 * short["total_variation_perfect_high"]
+    perfect = [Sample([4] * len(s), False) for s in law.sample(500, random.Random(8))]
+    assert compare_lengths(perfect, law, 0)["total_variation"] < 1.5 * short["total_variation_perfect_high"]
+
+
+def test_grade_counts_and_measures_fresh_strings(brackets: tuple[Run, list[str]]) -> None:
+    run, _ = brackets
+    figures = grade(run, 400, SamplingConfig(max_new_tokens=100), strings=2_000, by_temperature=True)
+    assert {"samples", "grammatical", "in_support", "cut_off", "novel", "equal_counts"} <= set(figures)
+    assert figures["grammatical"] + figures["cut_off"] <= figures["samples"] == 400
+    assert figures["shares"]["grammatical"]["value"] == figures["grammatical"] / 400
+    assert [row["temperature"] for row in figures["by_temperature"]] == list(TEMPERATURES)
+    same = figures["by_temperature"][TEMPERATURES.index(1.0)]
+    assert same["grammatical"] == figures["grammatical"]  # the same seed, so the same samples
+    fresh = figures["fresh"]
+    assert fresh["sequences"] == 2_000
+    assert fresh["excess_nats_per_token"] == pytest.approx(
+        run.metrics("epoch")[-1]["val_excess_nats_per_token"], rel=0.3
+    )
+    assert json.loads((run.path / "results" / "grade.json").read_text()) == figures
+    prompted = grade(run, 50, SamplingConfig(max_new_tokens=100), prompt="((", strings=100)
+    assert "lengths" not in prompted
+    assert prompted["cut_off"] + prompted["grammatical"] <= 50
+
+
+def test_no_sample_holds_a_frame() -> None:
+    assert {PAD, START, END} == {0, 1, 2}
