@@ -202,3 +202,91 @@ def test_output_to_a_full_disk_is_an_error_without_a_traceback(tmp_path: Path) -
     assert done.returncode == 2
     assert "Make room" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def writer(elman: Command) -> Path:
+    """A language model of brackets, hardly trained."""
+    options = ("--strings", 500, "--held-out-strings", 100, "--epochs", 1, "--samples", 20, "--max-new-tokens", 30)
+    code, out, _ = elman("train", "brackets", *options, "--tokens-per-batch", 500, "--threads", 1)
+    assert code == 0
+    assert "excess" in out
+    return Path("runs/brackets-lstm-1")
+
+
+def test_sample_grade_and_generalise(elman: Command, writer: Path) -> None:
+    code, out, _ = elman("sample", writer, "-n", 4, "--prompt", "(()", "--temperature", 0.5, "--max-new-tokens", 9)
+    assert code == 0
+    assert all(line[0] in "✓✗…" and line[2:].startswith("(()") for line in out.splitlines())
+    assert len(out.splitlines()) == 4
+    _, out, _ = elman("sample", writer, "-n", 2, "--top-k", 1, "--max-new-tokens", 9, "--json")
+    assert {"text", "cut_off", "grammatical"} == set(json.loads(out)["samples"][0])
+    code, out, _ = elman("grade", writer, "-n", 100, "--strings", 200, "--max-new-tokens", 30, "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert all(isinstance(figures[key], int) for key in ("samples", "grammatical", "cut_off", "novel", "in_support"))
+    code, out, _ = elman("grade", writer, "-n", 50, "--strings", 100, "--max-new-tokens", 30, "--by-temperature")
+    assert code == 0
+    assert "Total variation" in out
+    assert "at each temperature" in out
+    code, out, _ = elman("generalise", writer, "--factors", 1, "--factors", 2)
+    assert code == 0
+    assert "accuracy" in out
+    assert (writer / "figures" / "generalisation.svg").read_text().startswith("<?xml")
+    code, out, _ = elman("evaluate", writer)
+    assert code == 0
+    assert "excess" in out
+    code, out, err = elman("sample", writer, "--prompt", "x")
+    assert (code, out) == (2, "")
+    assert "'x'" in err
+
+
+def test_a_classifier_does_not_write_and_is_not_graded(elman: Command, run: Path) -> None:
+    for command in ("sample", "grade", "generalise"):
+        code, out, err = elman(command, run)
+        assert (code, out) == (2, "")
+        assert "elman:" in err
+
+
+def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
+    code, out, _ = elman("language", "info", "brackets", "--json")
+    figures = json.loads(out)
+    assert code == 0
+    assert figures["entropy_bits_per_string"] == pytest.approx(7.9096, abs=1e-4)
+    assert figures["mean_tokens_per_string"] == pytest.approx(10)
+    assert figures["floor_nats_per_token"] == pytest.approx(0.54825, abs=1e-5)
+    code, out, _ = elman("language", "info", "dyck:k=2,p=0.4", "--max-symbols", 30)
+    assert code == 0
+    assert "no model has a lower cross-entropy" in out
+    (tmp_path / "strings.txt").write_text("(())\n()()\n)(\n")
+    code, out, _ = elman("language", "check", "brackets", tmp_path / "strings.txt")
+    assert code == 0
+    assert [line[0] for line in out.splitlines()] == ["✓", "✓", "✗"]
+    _, out, _ = elman("language", "check", "brackets", tmp_path / "strings.txt", "--json")
+    checked = json.loads(out)["strings"]
+    assert [string["in_support"] for string in checked] == [True, False, False]
+    assert checked[0]["probability"] == pytest.approx(7 / 16 * (9 / 16) ** 2)
+    assert checked[1]["log_prob"] is None
+    for name in ("ndfa", "brackets", "dyck2", "anbn", "parity", "toy", "toy2-words", "tomita7"):
+        code, out, _ = elman("language", "draw", name)
+        assert code == 0
+        assert Path(out.strip()).read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["language", "info", "klingon"], "no language 'klingon'"),
+        (["language", "info", "absent.toml"], "absent.toml"),
+        (["language", "check", "brackets", "absent.txt"], "absent.txt"),
+        (["language", "info", "brackets", "--max-symbols", "1"], "brackets"),
+        (["sample", "absent"], "absent"),
+        (["train", "brackets", "--model", "mlp"], "mlp"),
+        (["train", "brackets", "--temperature", "1"], "--temperature"),
+        (["train", "imdb", "--bptt", "9"], "--bptt"),
+    ],
+)
+def test_what_a_language_cannot_be_is_refused(elman: Command, arguments: list[str], message: str) -> None:
+    code, out, err = elman(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err

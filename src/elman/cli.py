@@ -281,6 +281,39 @@ def grade(
     _show(figures, print_grades, json)
 
 
+@app.command
+def generalise(
+    run: Path, /, *, factors: tuple[int, ...] = (1, 2, 4, 10, 100), figure: Path | None = None, json: Json = False
+) -> None:
+    """Hold a language model to its language on strings longer, and deeper, than it was trained on.
+
+    At every prefix the model's distribution of the next symbol is compared with the generator's: mean divergence in
+    nats, and how often the model tells what may follow from what may not.
+
+        elman train brackets --max-symbols 50 --strings 150000
+        elman generalise runs/brackets-lstm-1
+
+    Parameters
+    ----------
+    run
+        A run directory of a language model on a formal language.
+    factors
+        How many times the longest training string.
+    figure
+        Where to draw it. The default is figures/generalisation.svg in the run directory.
+    json
+        Print the figures for a program to read.
+    """
+    from elman.generalisation import generalise as generalise_run
+    from elman.report.figures import generalisation_figure
+    from elman.report.terminal import print_generalisation
+    from elman.runs import Run
+
+    figures = generalise_run(Run(run), factors)
+    generalisation_figure(figure or run / "figures" / "generalisation.svg", figures)
+    _show(figures, print_generalisation, json)
+
+
 @language_app.command(name="info")
 def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = False) -> None:
     """Print what is known of a language: its alphabet, its entropy, the best that a model of it can do.

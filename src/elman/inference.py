@@ -1,5 +1,6 @@
 """Models that are ready to be used: built by their configuration, with the weights of a run, on its device."""
 
+import logging
 from typing import Any
 
 import torch
@@ -12,6 +13,8 @@ from elman.models.language_model import LanguageModel
 from elman.runs import Run
 
 Model = Classifier | LanguageModel
+
+logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision that was asked for
 
 
 def make_fabric(config: RunConfig) -> Fabric:

@@ -2,12 +2,16 @@
 
 import math
 import random
+from collections import Counter
 
+import numpy as np
 import pytest
 from brute_force import GRAMMARS, KNOWN, grammar_law, inside, strings, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import chisquare
 
+from elman.errors import LanguageError
 from elman.languages import END, Language, language
 from elman.languages.grammar import Grammar
 from elman.languages.toy import RULES
@@ -202,3 +206,47 @@ def test_what_the_prefix_cannot_use_does_not_overflow() -> None:
     grammar = Grammar("unlikely", ["a", "b", "c"], "S", rules)
     assert math.isclose(grammar.log_prob("a" * 200 + "c"), 200 * math.log(0.001) + math.log(0.499), rel_tol=1e-12)
     assert math.isclose(grammar.log_prob("b" + "a" * 200), 201 * math.log(0.5), rel_tol=1e-12)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_strings_of_a_length_come_as_often_as_their_probability_says(name: str) -> None:
+    law, prob = language(name), KNOWN[name].prob
+    by_length: dict[int, dict[str, float]] = {}
+    longest = 0
+    for tokens in strings(law.alphabet, 40_000):
+        longest = len(tokens)
+        if (p := prob("".join(tokens))) > 0:
+            by_length.setdefault(len(tokens), {})["".join(tokens)] = p
+    length, likely = max(by_length.items(), key=lambda item: (len(item[1]) <= 150, item[0]))
+    drawn = Counter(map(str, law.sample_of_length(5_000, length, random.Random(0))))
+    assert set(drawn) <= set(likely)
+    often = [string for string, p in likely.items() if 5_000 * p / sum(likely.values()) >= 5]
+    expected = np.array([likely[string] for string in often]) / sum(likely.values()) * 5_000
+    if len(often) > 1:
+        assert chisquare([drawn[string] for string in often], expected, sum_check=False).pvalue > 1e-3
+    limited = law.up_to(length)
+    assert set(map(str, limited.sample_of_length(50, length, random.Random(1)))) <= set(likely)
+    for missing in {*range(longest + 1)} - set(by_length):
+        with pytest.raises(LanguageError, match="No string"):
+            law.sample_of_length(1, missing, random.Random(0))
+
+
+def test_a_very_long_string_of_a_length() -> None:
+    for name in ("brackets", "dyck:k=2,p=0.4", "tomita5", "anbncn", "anbmcnm"):
+        [string] = language(name).sample_of_length(1, 6_000, random.Random(0))
+        assert len(string) == 6_000
+        assert language(name).is_member(string)
+
+
+def test_a_grammars_strings_of_a_length_are_refused() -> None:
+    with pytest.raises(LanguageError, match="given length"):
+        language("toy").sample_of_length(1, 14, random.Random(0))
+
+
+@pytest.mark.parametrize("name", ["brackets", "dyck2"])
+def test_nested_brackets(name: str) -> None:
+    law = language(name)
+    string = law.nested(30, random.Random(0))
+    assert law.in_support(string)
+    assert len(set(string[:30])) == len(law.alphabet) // 2
+    assert all(opens in "([" for opens in string[:30])

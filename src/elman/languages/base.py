@@ -117,6 +117,18 @@ class Language(ABC):
             No string is that short.
         """
 
+    def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:  # noqa: ARG002
+        """Draw ``n`` strings from this law on condition that they have exactly ``length`` symbols.
+
+        Raises
+        ------
+        LanguageError
+            No string has that length, or this kind of language cannot be asked.
+        """
+        raise LanguageError(
+            f"Strings of a given length cannot be drawn from {self.name}.", "Take an automaton or a counting language."
+        )
+
     def in_support(self, tokens: Sequence[str]) -> bool:
         """Return whether the generator gives the string a probability above zero."""
         return self.log_prob(tokens) > -math.inf

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from elman.errors import LanguageError
 from elman.languages.base import Entropy, Language, String
 from elman.languages.counts import Floats, binary_entropy, check_limit, from_counts
-from elman.languages.machine import Arc, Limited, Machine
+from elman.languages.machine import Arc, Limited, Machine, no_string_of
 
 PAIRS = ("()", "[]", "{}", "<>", *(chr(97 + i) + chr(65 + i) for i in range(26)))
 LONGEST = 10_000  # the table of a limited law grows with its square: 400 MB here
@@ -63,6 +63,26 @@ class Dyck(Machine[str]):
     def is_member(self, tokens: Sequence[str]) -> bool:
         """Return whether every bracket is closed by its own kind, in order."""
         return balanced(tokens, self._closing)
+
+    def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:
+        """Draw from all balanced strings of that length: they are equally likely."""
+        if length % 2 or length < 0:
+            raise no_string_of(self, length)
+        return [self._named(random_nesting(length // 2, rng), rng) for _ in range(n)]
+
+    def nested(self, depth: int, rng: random.Random) -> String:
+        """Return brackets of random kinds, ``depth`` of them inside one another."""
+        return self._named([True] * depth + [False] * depth, rng)
+
+    def _named(self, openings: Sequence[bool], rng: random.Random) -> String:
+        tokens, stack = [], []
+        for opens in openings:
+            if opens:
+                stack.append(rng.choice(list(self._closing)))
+                tokens.append(stack[-1])
+            else:
+                tokens.append(self._closing[stack.pop()])
+        return self.join(tokens)
 
     def entropy(self) -> Entropy:
         """Return h(p) a token, and log k an opening bracket, of which there are p / (1 - 2p)."""
@@ -138,6 +158,17 @@ class Brackets(Machine[int]):
         """Return the answers to the three questions; grammatical is balanced."""
         return {**super().judge(tokens), "equal_counts": self.equal_counts(tokens)}
 
+    def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:
+        """Draw from all primitive strings of that length: they are equally likely."""
+        if length % 2 or length < 2:
+            raise no_string_of(self, length)
+        inside = (random_nesting(length // 2 - 1, rng) for _ in range(n))
+        return ["(" + "".join("(" if opens else ")" for opens in nesting) + ")" for nesting in inside]
+
+    def nested(self, depth: int, rng: random.Random) -> String:  # noqa: ARG002 (there is one)
+        """Return ``depth`` brackets inside one another."""
+        return "(" * depth + ")" * depth
+
     def entropy(self) -> Entropy:
         """Return 8 h(7/16): so many choices, 1 / (1 - 2p), close the first bracket on average."""
         return Entropy.exact(binary_entropy(self.p) / (1 - 2 * self.p))
@@ -165,6 +196,22 @@ class Brackets(Machine[int]):
             2 * n + 1,
         )
         return Limited(self, max_length, log_within, entropy, mean)
+
+
+def random_nesting(pairs: int, rng: random.Random) -> list[bool]:
+    """Draw from all balanced strings of so many pairs of one kind, each as likely: whether each bracket opens.
+
+    By the cycle lemma (Dvoretzky & Motzkin 1947): of the rotations of n openings and n + 1 closings exactly one stays
+    above its start up to the last bracket, and what comes before that is balanced.
+    """
+    steps = [True] * pairs + [False] * (pairs + 1)
+    rng.shuffle(steps)
+    depth, lowest, turn = 0, 0, 0
+    for position, opens in enumerate(steps):
+        depth += 1 if opens else -1
+        if depth < lowest:
+            lowest, turn = depth, position + 1
+    return (steps[turn:] + steps[:turn])[:-1]
 
 
 def balanced(tokens: Sequence[str], closing: dict[str, str]) -> bool:

@@ -6,15 +6,16 @@ in Lan et al. 2022, "Minimum description length recurrent neural networks". What
 """
 
 import math
+import random
 from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
 
 from elman.errors import LanguageError
-from elman.languages.base import Entropy, Language
+from elman.languages.base import Entropy, Language, String
 from elman.languages.counts import Floats, binary_entropy, check_limit, from_counts
-from elman.languages.machine import Arc, Machine
+from elman.languages.machine import Arc, Machine, no_string_of
 
 
 class EqualBlocks(Machine[tuple[int, int, int]]):
@@ -75,6 +76,13 @@ class EqualBlocks(Machine[tuple[int, int, int]]):
         if self.most is None:
             return len(self.alphabet) / (1 - self.p) + 1
         return self._counts(self.most)[1]
+
+    def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:  # noqa: ARG002
+        """Return the only string of that length."""
+        size, rest = divmod(length, len(self.alphabet))
+        if rest or not 1 <= size <= (self.most or size):
+            raise no_string_of(self, length)
+        return [self.join([symbol for symbol in self.alphabet for _ in range(size)])] * n
 
     def _counts(self, most: int) -> tuple[Entropy, float]:
         n = np.arange(1, most + 1)
@@ -153,6 +161,14 @@ class SumBlocks(Machine[tuple[str, int, int]]):
     def mean_tokens(self) -> float:
         """Return twice the mean of n + m, and one."""
         return 4 / (1 - self.p) + 1 if self.most is None else self._counts(self.most)[1]
+
+    def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:
+        """Draw n uniformly, given n + m: those strings are equally likely."""
+        both, rest = divmod(length, 2)
+        if rest or not 2 <= both <= (self.most or both):
+            raise no_string_of(self, length)
+        firsts = [rng.randrange(1, both) for _ in range(n)]
+        return ["a" * first + "b" * (both - first) + "c" * both for first in firsts]
 
     def _counts(self, most: int) -> tuple[Entropy, float]:
         both = np.arange(2, most + 1)

@@ -16,6 +16,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
+from elman.errors import LanguageError
 from elman.languages.base import END, Entropy, Language, Reader, String
 from elman.languages.estimate import estimate_entropy
 
@@ -63,6 +64,31 @@ class Machine(Language, Generic[State]):
             state = arc.target
         return tokens
 
+    def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:
+        """Draw strings of exactly that length: each arc weighed by the chance to stop in time behind it."""
+        layers: list[set[State]] = [{self.start}]
+        for _ in range(length):
+            layers.append({arc.target for state in layers[-1] for arc in self.arcs(state)})
+        chances = [{state: self.stop(state) for state in layers[-1]}]  # to stop then, up to a factor for each layer
+        for layer in reversed(layers[:-1]):
+            ahead = chances[-1]
+            found = {state: sum(arc.probability * ahead[arc.target] for arc in self.arcs(state)) for state in layer}
+            largest = max(found.values(), default=0.0) or 1.0
+            chances.append({state: chance / largest for state, chance in found.items()})
+        chances.reverse()
+        if not chances[0][self.start]:
+            raise no_string_of(self, length)
+        return [self.join(self._walk_within(chances, rng)) for _ in range(n)]
+
+    def _walk_within(self, chances: Sequence[dict[State, float]], rng: random.Random) -> list[str]:
+        tokens, state = [], self.start
+        for ahead in chances[1:]:
+            arcs = self.arcs(state)
+            [arc] = rng.choices(arcs, [arc.probability * ahead[arc.target] for arc in arcs])
+            tokens.append(arc.symbol)
+            state = arc.target
+        return tokens
+
     def _draw(self, state: State, rng: random.Random) -> Arc[State] | None:
         arcs, left = self.arcs(state), rng.random()
         for arc in arcs:
@@ -92,6 +118,11 @@ class Machine(Language, Generic[State]):
                     after[arc.target] = after.get(arc.target, 0.0) + weight * arc.probability
         mass = sum(after.values())
         return ({state: weight / mass for state, weight in after.items()} if mass > 0 else {}), mass
+
+
+def no_string_of(law: Language, length: int) -> LanguageError:
+    """Return the error to raise where no string has that length."""
+    return LanguageError(f"No string of {law.name} has {length} symbols.", "Ask for another length.")
 
 
 class Belief(Reader, Generic[State]):

@@ -59,6 +59,28 @@ def accuracy_figure(path: Path, runs: dict[str, dict[str, Any]], epochs: dict[st
     save_svg(figure, path)
 
 
+def generalisation_figure(path: Path, figures: dict[str, Any]) -> None:
+    """Draw divergence and accuracy against the length (and depth) of strings, in times of training's."""
+    groups = [(key, name) for key, name in (("by_length", "length"), ("by_depth", "depth")) if key in figures]
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for (key, name), colour in zip(groups, COLOURS, strict=False):
+        rows = figures[key]
+        factors = [row["factor"] for row in rows]
+        label = f"{name}: training reached {figures[f'trained_to_{name}']:,}"
+        panels[0].plot(factors, [row["kl_nats"] for row in rows], "o-", color=colour, label=label)
+        panels[1].plot(factors, [100 * row["accuracy"] for row in rows], "o-", color=colour, label=label)
+    for axes, what in zip(panels, ("divergence from the generator (nats a symbol)", "accuracy (%)"), strict=True):
+        axes.set(xscale="log", xlabel="times the longest (deepest) of training", ylabel=what)
+        axes.set_xticks([row["factor"] for row in figures["by_length"]])
+        axes.get_xaxis().set_major_formatter("{x:.0f}")
+        axes.minorticks_off()
+    panels[0].set_yscale("log")
+    panels[1].set_ylim(-3, 103)
+    panels[0].legend(fontsize="small")
+    save_svg(figure, path)
+
+
 def _in_epochs(entries: Entries, epochs: Entries) -> list[float]:
     """The step of each entry, counted in epochs; these differ a little in length."""
     ends = [0, *(entry["step"] for entry in epochs)]

@@ -110,6 +110,22 @@ def _likelihood(figures: dict[str, Any]) -> str:
     )
 
 
+def print_generalisation(figures: dict[str, Any]) -> None:
+    """Show what :func:`elman.generalisation.generalise` returns."""
+    console = Console()
+    for key, name in (("by_length", "length"), ("by_depth", "depth")):
+        if key not in figures:
+            continue
+        reached = figures[f"trained_to_{name}"]
+        table = Table(title=f"{name}, of which training reached {reached:,}")
+        for heading in ("times", name, "strings", "prefixes", "KL (nats a symbol)", "accuracy"):
+            table.add_column(heading, justify="right")
+        for row in figures[key]:
+            counts = [f"{row[count]:,}" for count in (name, "strings", "prefixes")]
+            table.add_row(f"{row['factor']}", *counts, f"{row['kl_nats']:.6f}", f"{row['accuracy']:.2%}")
+        console.print(table)
+
+
 def print_facts(known: dict[str, Any]) -> None:
     """Show what :func:`elman.languages.facts.facts` returns."""
     console = Console()
