@@ -248,6 +248,33 @@ def test_a_classifier_does_not_write_and_is_not_graded(elman: Command, run: Path
         assert "elman:" in err
 
 
+def test_strings_that_are_no_text_are_refused(elman: Command, tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe()")
+    code, out, err = elman("language", "check", "brackets", tmp_path / "binary")
+    assert (code, out) == (2, "")
+    assert "not UTF-8" in err
+
+
+def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
+    options = ("--strings", 500, "--held-out-strings", 100, "--epochs", 1, "--samples", 20, "--max-new-tokens", 30)
+    elman("train", "brackets", *options, "--tokens-per-batch", 500, "--threads", 1, "--seed", 1)
+    two = ("runs/brackets-lstm-1", "runs/brackets-lstm-2", "-n", 50, "--strings", 100, "--max-new-tokens", 30)
+    code, out, _ = elman("grade", *two, "--json")
+    graded = json.loads(out)
+    assert code == 0
+    means = graded["over_runs"]["excess_nats_per_token"]
+    each = [run["fresh"]["excess_nats_per_token"] for run in graded["runs"]]
+    assert means["mean"] == pytest.approx(sum(each) / 2)
+    assert (means["least"], means["most"]) == (min(each), max(each))
+    assert [run["seed"] for run in graded["runs"]] == [0, 1]
+    code, out, _ = elman("grade", *two)
+    assert code == 0
+    assert "over 2 runs" in out
+    code, _, err = elman("grade")
+    assert code == 2
+    assert "No run is named" in err
+
+
 def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
     code, out, _ = elman("language", "info", "brackets", "--json")
     figures = json.loads(out)

@@ -200,6 +200,7 @@ def test_the_strings_are_the_courses_and_validation_is_drawn_apart() -> None:
         ("brackets", {"model": {"bidirectional": True}}, "sees the token"),
         ("brackets", {"data": {"task": "classification"}}, "no classes"),
         ("brackets", {"model": {"tied": True}}, "agree"),
+        ("toy", {"data": {"level": "word"}}, "toy-words"),
         ("imdb", {"batches": {"packed": True}}, "--packed"),
         ("imdb", {"model": {"stack": "sum"}}, "--stack sum"),
         ("dyck:k", {}, "no number"),

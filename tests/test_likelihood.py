@@ -18,7 +18,7 @@ from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.models.language_model import LanguageModel
 from elman.sampling import draw
 from elman.sequences import Sequences
-from elman.statistics import ratio
+from elman.statistics import mean_over_seeds, ratio
 from elman.vocab import END as END_ID
 from elman.vocab import PAD, SPECIALS, START, Vocab
 
@@ -139,3 +139,10 @@ def test_a_ratios_interval_covers_as_often_as_it_says() -> None:
 
 def test_end_is_the_vocabularys() -> None:
     assert SPECIALS[END_ID] == END
+
+
+def test_the_mean_over_seeds_covers_as_often_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    found = [mean_over_seeds(generator.normal(3, 2, 4)) for _ in range(1_000)]
+    assert 930 <= sum(each.low < 3 < each.high for each in found) <= 968
+    assert mean_over_seeds([7.0]) == (7.0, -np.inf, np.inf)

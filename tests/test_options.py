@@ -1,6 +1,7 @@
 """Options of the command line: only what is given goes before what the preset says."""
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -33,7 +34,8 @@ def test_a_value_that_is_a_default_elsewhere_is_still_given() -> None:
 def test_presets_suit_the_data() -> None:
     assert preset("imdb") == RunConfig()
     assert preset("brackets").data.task == preset("imdb", "language-model").data.task == "language-model"
-    assert preset("mine.toml").data.name == "mine.toml"
+    own = str(Path(__file__).parents[1] / "docs" / "languages" / "weather.toml")
+    assert (preset(own).data.name, preset("toy-words").data.level, preset("toy").data.level) == (own, "word", "char")
     assert preset("dyck:k=2,p=0.4").data.task == "language-model"
     characters = preset("imdb", "language-model", "char")
     assert (characters.data.level, characters.data.vocab_size) == ("char", None)

@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from elman import __version__
 from elman.config import SamplingConfig, SplitName
-from elman.errors import ConfigError, ElmanError, Interrupted
+from elman.errors import ConfigError, DataError, ElmanError, Interrupted
 from elman.options import DataOptions, RunOptions, given, given_tables
 
 if TYPE_CHECKING:
@@ -238,9 +238,7 @@ def sample(
 
 @app.command
 def grade(
-    run: Path,
-    /,
-    *,
+    *runs: Path,
     number: Annotated[int, Parameter(name=["--number", "-n"])] = 10_000,
     prompt: str = "",
     strings: int = 20_000,
@@ -257,11 +255,14 @@ def grade(
 
         elman grade runs/brackets-lstm-1
         elman grade runs/brackets-lstm-1 --prompt '((((((((((' -n 1000
+        elman grade runs/brackets-lstm-1 runs/brackets-lstm-2 runs/brackets-lstm-3
+
+    Of several runs, which should differ in their seed alone, it also prints the means over them with their intervals.
 
     Parameters
     ----------
-    run
-        A run directory of a language model on a formal language.
+    runs
+        Run directories of language models on a formal language.
     number
         How many samples.
     prompt
@@ -271,14 +272,27 @@ def grade(
     by_temperature
         Judge as many samples at each of several other temperatures too.
     json
-        Print the figures for a program to read.
+        Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
     """
     from elman.grading import grade as grade_run
-    from elman.report.terminal import print_grades
+    from elman.grading import over_runs
+    from elman.report.terminal import print_grades, print_over_runs
     from elman.runs import Run
 
-    figures = grade_run(Run(run), number, config, prompt=prompt, strings=strings, by_temperature=by_temperature)
-    _show(figures, print_grades, json)
+    if not runs:
+        raise ConfigError("No run is named.", "Say, for instance: elman grade runs/brackets-lstm-1")
+    graded = []
+    for path in runs:
+        graded.append(
+            grade_run(Run(path), number, config, prompt=prompt, strings=strings, by_temperature=by_temperature)
+        )
+        if not json:
+            print_grades(graded[-1])
+    if len(runs) == 1:
+        if json:
+            print(dumps(graded[0], indent=2))
+        return
+    _show({"runs": graded, "over_runs": over_runs(graded)}, print_over_runs, json)
 
 
 @app.command
@@ -357,7 +371,10 @@ def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = N
     from elman.languages.facts import checked
     from elman.report.terminal import print_checked
 
-    text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+    try:
+        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file or 'The input'} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
     _show(checked(_law(name, max_symbols), text.splitlines()), print_checked, json)
 
 

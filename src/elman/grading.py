@@ -29,7 +29,7 @@ from elman.runs import Run
 from elman.sampling import Sample, draw
 from elman.seeding import derive
 from elman.sequences import Sequences
-from elman.statistics import wilson
+from elman.statistics import mean_over_seeds, wilson
 from elman.text import Level, text_of, tokens_of
 from elman.vocab import Vocab
 
@@ -186,6 +186,8 @@ def grade(
         "run": str(run.path),
         "temperature": config.temperature,
         "prompt": prompt,
+        "seed": run.config.loop.seed,
+        "seconds": run.result("training")["seconds"] if run.finished else None,
         **_graded(judge, model, samples, config, prefix, with_lengths=not prompt),
     }
     if by_temperature:
@@ -201,6 +203,31 @@ def grade(
     figures["fresh"] = likelihood(nats, tokens) | distance(nats, true_nats(judge.law, fresh), tokens, judge.law)
     write_json(run.result_path("grade"), figures)
     return figures
+
+
+def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the mean over several runs of what :func:`grade` found, with Student's 95% interval, and the range.
+
+    The runs should differ in their seed alone. With one run there is no interval, and ``low`` and ``high`` are None.
+    """
+    figures = {
+        name: [run["fresh"][name] for run in graded]
+        for name in ("cross_entropy_nats", "excess_nats_per_token", "floor_nats_per_token")
+    }
+    for name in graded[0]["shares"]:
+        figures[f"{name}_share"] = [run["shares"][name]["value"] for run in graded]
+    for name in ("total_variation", "total_variation_perfect", "lengths", "lengths_perfect", "distinct_perfect"):
+        if all("lengths" in run for run in graded):
+            figures[name] = [run["lengths"][name] for run in graded]
+    if all(run["seconds"] is not None for run in graded):
+        figures["seconds"] = [run["seconds"] for run in graded]
+    summary = {}
+    for name, values in figures.items():
+        mean = mean_over_seeds(values)
+        ends = (mean.low, mean.high) if len(values) > 1 else (None, None)
+        least, most = min(values), max(values)
+        summary[name] = {"mean": mean.value, "low": ends[0], "high": ends[1], "least": least, "most": most}
+    return summary
 
 
 def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dict[str, Any]:

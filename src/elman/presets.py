@@ -7,7 +7,7 @@ command line goes before what stands here, and the run's ``config.toml`` holds t
 from typing import Any
 
 from elman.config import RunConfig, Task
-from elman.languages import is_language
+from elman.languages import is_language, language
 from elman.text import Level
 
 FORMAL_LANGUAGE: dict[str, dict[str, Any]] = {
@@ -61,6 +61,7 @@ def preset(name: str, task: Task | None = None, level: Level | None = None) -> R
     tables: dict[str, dict[str, Any]] = {}
     if is_language(name):
         tables = FORMAL_LANGUAGE
+        level = level or language(name).level
     elif task == "language-model":
         tables = CHARACTERS_OF_TEXT if level == "char" else WORDS_OF_TEXT
     config = RunConfig.from_tables(tables, "preset")

@@ -68,8 +68,8 @@ class Meter:
         return self.done / max(time.monotonic() - self._started, 1e-9)
 
     def _line(self) -> str:
-        left = (self.total - self.done) / max(self.speed, 1e-9)
-        return f"{self.description}  {self.done / self.total:4.0%}  {self.figures}  {seconds(left)} left"
+        left = f"{seconds((self.total - self.done) / self.speed)} left" if self.done else "no end in sight yet"
+        return f"{self.description}  {self.done / self.total:4.0%}  {self.figures}  {left}"
 
 
 def seconds(duration: float) -> str:

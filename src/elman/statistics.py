@@ -1,6 +1,7 @@
 """How sure a figure is. Intervals come from SciPy; this file gives them the field's names."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,3 +57,18 @@ def ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> Estimate:
     variance = count / max(count - 1, 1) * float(np.square(residuals).sum()) / float(denominators.sum()) ** 2
     margin = NORMAL_95 * math.sqrt(variance)
     return Estimate(value, value - margin, value + margin)
+
+
+def mean_over_seeds(values: Sequence[float]) -> Estimate:
+    """Return the mean of independent runs' figures with Student's 95% interval (1908); of one run it has no ends.
+
+    >>> mean_over_seeds([0.88, 0.89, 0.90])
+    Estimate(value=0.89, low=0.8651586228752..., high=0.914841377124...)
+    """
+    from scipy.stats import t as student  # takes half a second
+
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return Estimate(mean, -math.inf, math.inf)
+    margin = float(student.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return Estimate(mean, mean - margin, mean + margin)

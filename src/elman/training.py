@@ -5,6 +5,7 @@ every few minutes, and on Ctrl-C; all random choices follow from the seed and th
 """
 
 import math
+import os
 import platform
 import signal
 import threading
@@ -328,6 +329,7 @@ def _interruptible() -> Iterator[threading.Event]:
         if interrupted.is_set():
             signal.default_int_handler(number, frame)
         interrupted.set()
+        os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print may not be interrupted by itself
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

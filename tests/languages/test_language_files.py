@@ -65,7 +65,7 @@ BAD = [  # what is replaced, by what, the line named, what is said
     (AUTOMATON, '["0", "1"]', '["0", 1]', 2, "no string"),
     (AUTOMATON, '["0", "1"]', "[]", 2, "alphabet is empty"),
     (AUTOMATON, '["0", "1"]', '"01"', 2, "alphabet is '01'"),
-    (AUTOMATON, '"automaton"', '"machine"', 1, "kind is 'machine'"),
+    (AUTOMATON, '"automaton"', '"machine"', 1, "no kind 'machine'"),
     (AUTOMATON, "[states.odd]", "[staets.odd]", 10, "key 'staets' means nothing"),
     (AUTOMATON, "[states.odd]", "[states.odd", 10, "not TOML"),
     (AUTOMATON, "stop = 0.5", "stop = 0.5\nstop = 0.5", 7, "not TOML"),

@@ -46,13 +46,19 @@ def open_language(config: DataConfig) -> Dataset:
     train = law.sample(config.strings, random.Random(config.data_seed))
     val = law.sample(config.held_out_strings, random.Random(derive(config.data_seed, "validation strings")))
     drawn: dict[SplitName, list[String]] = {"train": train, "val": val}
+    if config.level != law.level:
+        raise ConfigError(
+            f"The symbols of {law.name} are {'words' if law.level == 'word' else 'characters'}, so it has no"
+            f" level {config.level!r}.",
+            "Leave --level out; toy and toy-words are languages of their own.",
+        )
     counts = Counter(dict.fromkeys(law.alphabet, 0))
     counts.update(chain.from_iterable(train))
     vocab = Vocab.from_counts(counts)
     content = "\n".join(map(law.to_text, chain(train, val)))
     return Dataset(
         name=config.name,
-        level="char" if law.by_character else "word",
+        level=law.level,
         vocab=vocab,
         splits={name: Sequences.from_lists([*map(vocab.encode, part)]) for name, part in drawn.items()},
         class_names=(),

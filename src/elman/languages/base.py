@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elman.errors import LanguageError
+from elman.text import Level
 from elman.vocab import END as END_ID
 from elman.vocab import SPECIALS
 
@@ -199,6 +200,11 @@ class Language(ABC):
     def by_character(self) -> bool:
         """Whether every symbol is one character, so that strings are `str`."""
         return all(len(symbol) == 1 for symbol in self.alphabet)
+
+    @property
+    def level(self) -> Level:
+        """What a token is."""
+        return "char" if self.by_character else "word"
 
     def join(self, tokens: Sequence[str]) -> String:
         """Return the symbols as this language writes a string."""

@@ -1,8 +1,6 @@
 """A language as a picture: its automaton with states and arcs, or its grammar with the rules and their weights."""
 
-import math
-from collections import defaultdict
-from itertools import islice
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,10 @@ from elman.languages.machine import Machine
 from elman.languages.spelling import Spelled
 from elman.report.figures import COLOURS, save_svg
 
-MOST_STATES = 12
+MOST_STATES = 16
 """States that are drawn; of an automaton with more, such as one that counts, those that are nearest to the start."""
+
+NODE_SIZE = 1_400
 
 
 def draw(law: Language, path: Path) -> None:
@@ -39,61 +39,68 @@ def draw(law: Language, path: Path) -> None:
 
 
 def _draw_machine(law: Machine[Any], path: Path) -> None:
-    states, cut = _nearest(law)
+    levels, cut = _levels(law)
     graph = nx.DiGraph()
-    graph.add_nodes_from(states)
+    graph.add_nodes_from(levels)
     labels: dict[tuple[Any, Any], list[str]] = defaultdict(list)
-    for state in states:
+    for state in levels:
         for arc in law.arcs(state):
-            if arc.target in states:
+            if arc.target in levels:
                 graph.add_edge(state, arc.target)
                 labels[state, arc.target].append(f"{_visible(arc.symbol)} {arc.probability:.3g}")
-    places = nx.kamada_kawai_layout(graph) if len(states) > 2 else nx.circular_layout(graph)
-    places = _left_to_right(places, law.start)
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    wide, high = max(levels.values()) + 1, max(Counter(levels.values()).values())
+    figure = Figure(figsize=(1.5 * wide + 2, 1.2 * high + 1.5), layout="constrained")
     axes = figure.add_subplot()
     axes.set_axis_off()
-    axes.margins(0.2)
+    axes.margins(0.5 / (wide + 1), 0.5 / (high + 1))
+    places = _places(graph, levels)
+    curve = "arc3,rad=0.2"
     edges = [COLOURS[3] if state == law.start else "black" for state in graph.nodes]
-    nx.draw_networkx_nodes(graph, places, ax=axes, node_color="white", edgecolors=edges, node_size=2200, linewidths=1.5)
+    nx.draw_networkx_nodes(
+        graph, places, ax=axes, node_color="white", edgecolors=edges, node_size=NODE_SIZE, linewidths=1.5
+    )
     names = {state: _state_name(state) + _stops(law.stop(state)) for state in graph.nodes}
     nx.draw_networkx_labels(graph, places, names, ax=axes, font_size=8)
-    nx.draw_networkx_edges(graph, places, ax=axes, node_size=2200, connectionstyle="arc3,rad=0.15", arrowsize=15)
+    nx.draw_networkx_edges(graph, places, ax=axes, node_size=NODE_SIZE, connectionstyle=curve, arrowsize=12)
+    texts = {edge: "\n".join(found) for edge, found in labels.items() if edge[0] != edge[1]}
+    for state in levels:
+        if (state, state) in labels:  # inside the loop, above the state
+            inside = "\n".join(labels[state, state])
+            axes.annotate(inside, places[state], (0, 32), textcoords="offset points", ha="center", fontsize=8)
     nx.draw_networkx_edge_labels(
-        graph,
-        places,
-        {edge: "\n".join(found) for edge, found in labels.items()},
-        ax=axes,
-        font_size=8,
-        connectionstyle="arc3,rad=0.15",
-        rotate=False,
-        label_pos=0.4,
+        graph, places, texts, ax=axes, font_size=8, connectionstyle=curve, rotate=False, label_pos=0.4
     )
-    more = f"; it has more states than these {MOST_STATES}" if cut else ""
-    axes.set_title(
-        f"{law.name}: the start is orange; a state's second line is its probability to stop{more}", fontsize=9
-    )
+    more = f"\nonly the {MOST_STATES} states nearest to the start" if cut else ""
+    axes.set_title(f"{law.name}: starts at orange; a second line is the probability to stop{more}", fontsize=9)
     save_svg(figure, path)
 
 
-def _nearest(law: Machine[Any]) -> tuple[list[Any], bool]:
-    """Return the states nearest to the start, and whether there are more."""
-    found, ahead = [law.start], [law.start]
-    while ahead and len(found) <= MOST_STATES:
-        state = ahead.pop(0)
+def _levels(law: Machine[Any]) -> tuple[dict[Any, int], bool]:
+    """Return how far the nearest states are from the start, and whether there are more."""
+    found, ahead = {law.start: 0}, [law.start]
+    for state in ahead:
         for arc in law.arcs(state):
             if arc.target not in found:
-                found.append(arc.target)
+                if len(found) == MOST_STATES:
+                    return found, True
+                found[arc.target] = found[state] + 1
                 ahead.append(arc.target)
-    return list(islice(found, MOST_STATES)), len(found) > MOST_STATES
+    return found, False
 
 
-def _left_to_right(places: dict[Any, Any], start: Any) -> dict[Any, Any]:
-    """Turn a layout so that the start lies at the left."""
-    x, y = places[start]
-    angle = math.pi - math.atan2(y, x) if (x, y) != (0, 0) else 0.0
-    cos, sin = math.cos(angle), math.sin(angle)
-    return {state: (cos * a - sin * b, sin * a + cos * b) for state, (a, b) in places.items()}
+def _places(graph: Any, levels: dict[Any, int]) -> dict[Any, tuple[float, float]]:
+    """Put each level in a column, its states ordered as those that lead to them."""
+    places: dict[Any, tuple[float, float]] = {}
+    for level in range(max(levels.values()) + 1):
+
+        def height(state: Any) -> float:
+            before = [places[other][1] for other in graph.predecessors(state) if other in places]
+            return sum(before) / len(before) if before else 0.0
+
+        column = sorted((state for state in levels if levels[state] == level), key=height)
+        for row, state in enumerate(column):
+            places[state] = (float(level), row - (len(column) - 1) / 2)
+    return places
 
 
 def _draw_grammar(law: Grammar, path: Path) -> None:
