@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from elman import cli
 
@@ -103,7 +104,7 @@ def test_data_info_and_show(elman: Command, archive: Path) -> None:
         (["train", "synth-reviews", "--epochs", "0"], "--epochs must be 1 or more, not 0"),
         (["train", "synth-reviews", "--word-dropout", "1.5"], "--word-dropout must be at least 0 and below 1, not 1.5"),
         (["train", "synth-reviews", "--model", "mlp", "--bidirectional"], "no direction"),
-        (["train", "imdb", "--imdb", "nowhere.tar.gz"], "no IMDb archive at nowhere.tar.gz"),
+        (["train", "imdb", "--imdb", "nowhere.tar.gz"], "nowhere.tar.gz"),
         (["train", "negation", "--level", "char"], "no level 'char'"),
         (["train", "--resume", "nowhere"], "nowhere is not a run directory"),
         (["train", "synth-reviews", "--resume", "nowhere"], "keeps its configuration"),
@@ -189,6 +190,53 @@ def test_every_option_is_explained(elman: Command) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_device_that_is_not_there_leaves_no_run(elman: Command, run: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    code, _, err = elman("train", "synth-reviews", "--accelerator", "cuda", "--run", "on-gpu", *SMALL)
+    assert code == 2
+    assert "no cuda device" in err
+    assert not Path("on-gpu").exists()
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace('accelerator = "cpu"', 'accelerator = "cuda"'))
+    assert elman("evaluate", run)[0] == 0  # a run that was trained on a GPU is read on a laptop
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--threads", 10**9),
+        ("--length-multiple", 10**19),
+        ("--learning-rate", "inf"),
+        ("--warmup-epochs", 100),
+        ("--embedding-scale", "inf"),
+        ("--hidden-size", 2_000_000_000),
+    ],
+)
+def test_what_is_far_too_much_is_refused_without_a_traceback(elman: Command, option: str, value: object) -> None:
+    code, _, err = elman("train", "synth-reviews", "--run", "much", "--synthetic-size", 50, option, value)
+    assert code == 2
+    assert err.startswith("elman:")
+    assert not Path("much").exists()
+
+
+def test_a_run_whose_path_has_brackets_is_shown(elman: Command) -> None:
+    path = "x[/y]/[bold]z"
+    assert elman("train", "synth-reviews", "--epochs", 1, "--run", path, *SMALL)[0] == 0
+    code, out, _ = elman("evaluate", path)
+    assert code == 0
+    assert path in out
+
+
+def test_a_text_of_the_test_split_is_shown_with_final_alone(elman: Command) -> None:
+    code, out, err = elman("data", "show", "synth-reviews", 0, "--split", "test")
+    assert (code, out) == (2, "")
+    assert "--final" in err
+    assert elman("data", "show", "synth-reviews", 0, "--split", "test", "--final")[0] == 0
+    elman("train", "synth-reviews", "--epochs", 1, "--run", "run", "--embedding-size", 4, "--hidden-size", 4)
+    assert "OPENED BEFORE" in elman("evaluate", "run", "--split", "test", "--final")[2]
+
+
 def test_output_to_a_full_disk_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(

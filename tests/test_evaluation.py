@@ -1,6 +1,8 @@
 """The figures against their definitions; the test split behind its lock, and the ledger."""
 
+import errno
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import torch
 
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
-from elman.data.ledger import openings
+from elman.data.ledger import openings, record_opening
 from elman.errors import DataError, RunError, TestSplitLocked
 from elman.evaluation import accuracy_and_loss, calibration, confusion, evaluate
 from elman.losses import correct, cross_entropy_nats
@@ -83,6 +85,28 @@ def test_mistakes_are_wrong_and_the_surest_come_first(run: Run, dataset: Dataset
     sureness = [mistake["probability"] for mistake in figures["mistakes"]]
     assert sureness == sorted(sureness, reverse=True)
     assert all(sure > 0.5 for sure in sureness)  # of two classes the predicted one is the likelier
+
+
+def test_a_disk_that_is_full_tears_no_line_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    record_opening("imdb", "sum", "first", "")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="full"):
+            record_opening("imdb", "sum", "second", "")
+    record_opening("imdb", "sum", "third", "")
+    assert [entry.run for entry in openings("sum")] == ["first", "third"]
+
+
+def test_a_damaged_ledger_is_named_and_not_passed_over(own_cache: Path) -> None:
+    record_opening("imdb", "sum", "first", "")
+    with (own_cache / "ledger.jsonl").open("a") as ledger:
+        ledger.write('{"time": "2026\n')
+    with pytest.raises(DataError, match=r"Line 2 of the ledger"):
+        openings("sum")
+
+
+def full(_: int) -> None:
+    raise OSError(errno.ENOSPC, "full")
 
 
 def test_the_test_split_needs_the_word_final_and_is_written_down(run: Run, dataset: Dataset) -> None:

@@ -19,9 +19,11 @@ from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import Interrupted, NonFiniteLoss, RunError
+from elman.evaluation import evaluate
 from elman.losses import Total
 from elman.runs import Run
 from elman.training import train
+from elman.vocab import Vocab
 
 STEPS = 24
 """Of the two epochs of ``config``; a test says so if that changes."""
@@ -55,6 +57,13 @@ def interrupting(step: int, error: BaseException | None = None) -> Iterator[None
 
     with replaced(training, "update", step_and_interrupt):
         yield
+
+
+def raiser(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
 
 
 def weights_and_log(run: Run) -> tuple[dict[str, torch.Tensor], list[dict[str, object]]]:
@@ -303,6 +312,99 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, datase
         damaged.write_bytes(damaged.read_bytes()[:-20])
         with pytest.raises(RunError, match=r"checkpoint .* is damaged"):
             train(run, dataset, report=lambda _: None)
+
+
+def test_a_run_that_dies_while_it_reports_logs_each_epoch_once(
+    tmp_path: Path, config: RunConfig, dataset: Dataset
+) -> None:
+    """A closed pipe, in the moment after an epoch was logged."""
+    whole = trained(tmp_path / "whole", config, dataset)
+    run = Run.create(tmp_path / "run", config, dataset)
+    for _ in range(config.loop.epochs):
+        with pytest.raises(BrokenPipeError):
+            train(run, dataset, report=raiser(BrokenPipeError()))
+    train(run, dataset, report=lambda _: None)
+    assert weights_and_log(run)[1] == weights_and_log(whole)[1]
+    assert [entry["epoch"] for entry in run.metrics("epoch")] == [1, 2]
+    assert run.result("training")["val_accuracy"] == whole.result("training")["val_accuracy"]
+
+
+def test_an_epoch_that_was_logged_but_not_kept_is_logged_once(
+    tmp_path: Path, config: RunConfig, dataset: Dataset
+) -> None:
+    """Killed between the two: the last checkpoint is of the epoch's last step, so its number is no help."""
+    config = config.with_tables({"loop": {"checkpoint_minutes": 0}}, "test")
+    whole = trained(tmp_path / "whole", config, dataset)
+    run = Run.create(tmp_path / "run", config, dataset)
+    original = training._log
+
+    def log_and_die(session: training.Session, kind: str, *arguments: object) -> None:
+        original(session, kind, *arguments)
+        if kind == "epoch":
+            raise KeyboardInterrupt
+
+    with replaced(training, "_log", log_and_die), pytest.raises(KeyboardInterrupt):
+        train(run, dataset, report=lambda _: None)
+    train(run, dataset, report=lambda _: None)
+    assert weights_and_log(run)[1] == weights_and_log(whole)[1]
+
+
+def test_a_run_is_not_trained_on_other_data(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    other = open_dataset(config.with_tables({"data": {"synthetic_noise": 0.3}}, "test").data)
+    run = Run.create(tmp_path / "run", config, dataset)
+    with pytest.raises(RunError, match="other data"):
+        train(run, other, report=lambda _: None)
+    trained_run = trained(tmp_path / "trained", config, dataset)
+    with pytest.raises(RunError, match="other data"):
+        train(trained_run, other, report=lambda _: None)
+
+
+def test_results_of_weights_that_will_change_are_dropped(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    run = Run.create(tmp_path / "run", config, dataset)
+    with pytest.raises(BrokenPipeError):
+        train(run, dataset, report=raiser(BrokenPipeError()))
+    evaluate(run, "val")
+    train(run, dataset, report=lambda _: None)
+    assert not run.result_path("val").exists()
+
+
+def test_patience_is_remembered_over_an_interruption(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    tables = {"loop": {"epochs": 9, "patience": 1}, "optim": {"learning_rate": 1e-12, "ema_decay": 0.0}}
+    run = Run.create(tmp_path / "run", config.with_tables(tables, "test"), dataset)
+    with replaced(training, "summarise", raiser(KeyboardInterrupt())), pytest.raises(KeyboardInterrupt):
+        train(run, dataset, report=lambda _: None)
+    assert train(run, dataset, report=lambda _: None)["epochs"] == 2
+
+
+def test_a_validation_that_is_no_number_is_not_kept(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    run = Run.create(tmp_path / "run", config, dataset)
+    nowhere = {"accuracy": 0.5, "cross_entropy_nats": float("nan")}
+    with replaced(tasks, "accuracy_and_loss", lambda *_: nowhere), pytest.raises(NonFiniteLoss):
+        train(run, dataset, report=lambda _: None)
+    assert not run.weights_path.exists()
+
+
+def test_a_run_directory_appears_whole_or_not_at_all(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    with replaced(Vocab, "save", raiser(KeyboardInterrupt())), pytest.raises(KeyboardInterrupt):
+        Run.create(tmp_path / "run", config, dataset)
+    assert list(tmp_path.iterdir()) == []
+    Run.create(tmp_path / "run", config, dataset)
+    with pytest.raises(RunError, match="exists"):
+        Run.create(tmp_path / "run", config, dataset)
+
+
+def test_of_two_that_make_one_run_directory_one_is_refused(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    original, path = Vocab.save, tmp_path / "run"
+
+    def save_and_be_overtaken(vocab: Vocab, target: Path) -> None:
+        original(vocab, target)
+        if not path.exists():
+            path.mkdir()
+            (path / "config.toml").write_text("of another process")
+
+    with replaced(Vocab, "save", save_and_be_overtaken), pytest.raises(RunError, match="Another process"):
+        Run.create(path, config, dataset)
+    assert (path / "config.toml").read_text() == "of another process"
 
 
 def test_metrics_with_a_torn_last_line_are_read(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:

@@ -3,6 +3,7 @@
 No random generator's state is kept: every draw follows from the seed and the step (see :mod:`elman.seeding`).
 """
 
+import io
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
@@ -63,7 +64,7 @@ class Position:
 
     step: int = 0
     epoch: int = 0
-    best_quality: float | None = None
+    best_quality: list[float] | None = None
     best_epoch: int = 0
     seconds: float = 0.0
     totals: EpochTotals = field(default_factory=EpochTotals)
@@ -110,7 +111,9 @@ def save_checkpoint(directory: Path, state: State) -> Path:
         _save_file(state.model.state_dict(), partial / "model.safetensors")
         if state.average is not None:
             _save_file(state.average.state_dict(), partial / "average.safetensors")
-        torch.save([optimizer.state_dict() for optimizer in state.optimizers], partial / "optimizers.pt")
+        buffer = io.BytesIO()
+        torch.save([optimizer.state_dict() for optimizer in state.optimizers], buffer)
+        (partial / "optimizers.pt").write_bytes(buffer.getbuffer())
         write_json(partial / "position.json", asdict(state.position))
     for older in _checkpoints(directory):
         if older != path:
@@ -153,7 +156,5 @@ def _checkpoints(directory: Path) -> list[Path]:
 
 
 def _save_file(tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:  # it hides a full disk behind its own type
-        raise OSError(f"{path.name} could not be written: {error}") from error
+    # By way of bytes: so it is Python that meets a full disk, and says so.
+    path.write_bytes(save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}))

@@ -1,11 +1,15 @@
 """The command: parse, build the configuration, call one function, print what it returns."""
 
 import errno
+import io
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import cyclopts
@@ -27,11 +31,14 @@ USAGE_ERROR = 2
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
 
+SMALLER = "Take fewer --tokens-per-batch, or a smaller model."
+
 app = cyclopts.App(
     name="elman",
     help="Learn, train, measure and trust recurrent sequence models.",
     version=__version__,
     default_parameter=Parameter(negative_iterable=""),
+    suppress_keyboard_interrupt=False,
 )
 data_app = cyclopts.App(name="data", help="What is in a data set, and one text of it.")
 app.command(data_app)
@@ -90,11 +97,15 @@ def train(
         if data is None:
             raise ConfigError("No data set is named.", "Say, for instance: elman train imdb --model lstm")
         start = _preset(data, options.data)
-        config = start.with_tables(given_tables(options), "the command line")
+        config = start.with_tables(_absolute(given_tables(options)), "the command line")
         dataset = open_dataset(config.data)
         directory = Run.create(run or free_path(Path("runs"), f"{_slug(data)}-{config.model.layer}"), config, dataset)
     print(f"run {directory.path}", flush=True)
-    summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
+    try:
+        summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
+    except BaseException:
+        directory.drop_if_untrained()
+        raise
     print(f"best epoch {summary['best_epoch']}: {summary['headline']}")
 
 
@@ -173,6 +184,7 @@ def show(
     /,
     *,
     split: SplitName = "train",
+    final: bool = False,
     options: Annotated[DataOptions, Parameter(name="*")] = NO_DATA_OPTIONS,
 ) -> None:
     """Print one text as tokens, as ids, and as it was written.
@@ -185,11 +197,16 @@ def show(
         Which one, from 0; the splits are sorted short to long.
     split
         The part of the data.
+    final
+        Look at the test split; the ledger records it.
     """
+    from elman.data.ledger import record_opening
     from elman.text import text_of
 
     dataset = _dataset(data, options)
-    sequences = dataset.split(split, final=True)
+    sequences = dataset.split(split, final=final)
+    if split == "test":
+        record_opening(dataset.name, dataset.checksum, f"elman data show {data} {index}", "")
     if not 0 <= index < len(sequences):
         raise ConfigError(f"{data} has no {split} text {index}.", f"It has 0 to {len(sequences) - 1}.")
     ids = sequences[index].tolist()
@@ -403,6 +420,13 @@ def _dataset(name: str, options: Any) -> "Dataset":
     return open_dataset(start.with_tables({"data": given(options)}, "the command line").data)
 
 
+def _absolute(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A run must find its data from wherever it is read."""
+    if (imdb := tables["data"].get("imdb")) is not None:
+        tables["data"]["imdb"] = str(Path(imdb).expanduser().absolute())
+    return tables
+
+
 def _preset(name: str, data_options: Any) -> "RunConfig":
     from elman.presets import preset
 
@@ -423,6 +447,10 @@ def _slug(name: str) -> str:
 
 def main() -> None:
     """Run the command; a failure is one sentence on what is wrong and one on what to do, without a traceback."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _interrupt)  # a request to end is met as Ctrl-C is
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no é
     try:
         app(sys.argv[1:], exit_on_error=False, print_error=False)
     except cyclopts.CycloptsError as error:
@@ -432,12 +460,22 @@ def main() -> None:
     except ElmanError as error:
         _fail(error.problem, error.remedy, USAGE_ERROR)
     except KeyboardInterrupt:
-        _fail("Interrupted.", "A training continues from its last checkpoint: elman train --resume RUN", INTERRUPTED)
+        _fail("Interrupted.", "Give the same command again; what was finished is kept.", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         sys.exit(USAGE_ERROR)
     except OSError as error:
         _fail(f"{error.filename or 'The system'}: {error.strerror or error}.", _remedy(error), USAGE_ERROR)
+    except MemoryError:
+        _fail("There is not enough memory.", SMALLER, USAGE_ERROR)
+    except RuntimeError as error:
+        if "allocate memory" not in str(error) and "out of memory" not in str(error):
+            raise
+        _fail("There is not enough memory.", SMALLER, USAGE_ERROR)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (what a handler is given)
+    raise KeyboardInterrupt
 
 
 def _remedy(error: OSError) -> str:

@@ -4,6 +4,7 @@ The help of the command comes from the docstrings here, the run directory's ``co
 that cannot be is refused where the dataclass is made, so nothing later has to ask again.
 """
 
+import os
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +15,9 @@ from cyclopts import Parameter
 
 from elman.errors import ConfigError
 from elman.text import Level
+
+MOST_PADDED = 100_000
+"""The widest multiple that a batch can be rounded up to."""
 
 FORMAT = 1
 """The version of the run directory that this code writes and reads."""
@@ -90,6 +94,7 @@ class BatchConfig:
     def __post_init__(self) -> None:
         _at_least(self, 1, "tokens_per_batch", "batch_size", "length_multiple", "bptt")
         _at_least(self, 0, "curriculum_epochs")
+        _at_most(self, MOST_PADDED, "length_multiple")
         if self.packed and self.bptt is not None:
             raise ConfigError("A packed batch is read whole, so --packed and --bptt exclude each other.", "Drop one.")
         if self.packed and not self.mask_padding:
@@ -164,7 +169,7 @@ class OptimConfig:
     """Evaluate and keep an average of the weights with this decay a step; 0 keeps the weights themselves."""
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate <= 1e6:
             raise ConfigError(f"The learning rate must be positive, not {self.learning_rate}.", "Try 0.001.")
         _at_least(self, 0, "warmup_epochs", "weight_decay", "grad_clip_norm")
         _share(self, "beta1", "beta2", "ema_decay")
@@ -197,6 +202,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epochs", "patience", "threads", "log_every", "samples", "max_new_tokens")
+        _at_most(self, 4 * (os.cpu_count() or 1), "threads")
         _at_least(self, 0, "seed", "checkpoint_minutes")
 
 
@@ -232,6 +238,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuse options of which one would do nothing beside the other."""
+        if self.optim.warmup_epochs >= self.loop.epochs:
+            raise ConfigError(
+                f"A warm-up of {self.optim.warmup_epochs} epochs leaves none of {self.loop.epochs} for the rest.",
+                "Give a lower --warmup-epochs.",
+            )
         language_model = self.data.task == "language-model"
         impossible = {
             "An mlp looks at no earlier token": language_model and self.model.layer == "mlp",
@@ -360,8 +371,15 @@ def _type_name(hint: Any) -> str:
 def _at_least(config: Any, least: int, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and not value >= least:
+        if value is not None and not least <= value < float("inf"):
             raise ConfigError(f"{_flag(name)} must be {least} or more, not {value}.", "Choose another value.")
+
+
+def _at_most(config: Any, most: int, *names: str) -> None:
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value > most:
+            raise ConfigError(f"{_flag(name)} must be {most:,} or less, not {value:,}.", "Choose another value.")
 
 
 def _share(config: Any, *names: str) -> None:

@@ -21,7 +21,7 @@ from elman.data.dataset import Dataset
 from elman.data.ledger import openings, record_opening
 from elman.errors import DataError
 from elman.files import write_json
-from elman.inference import make_fabric, trained_model
+from elman.inference import device_of, trained_model
 from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import cross_entropy_nats
 from elman.progress import Meter
@@ -163,7 +163,7 @@ def evaluate(
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
     measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[run.config.data.task]
-    fabric = make_fabric(run.config)
+    fabric = device_of(run)
     model = trained_model(run).to(fabric.device)
     if run.config.data.task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
         raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")

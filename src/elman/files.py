@@ -4,10 +4,13 @@ The rename is atomic on one file system, so whoever opens the final name finds t
 after a power cut, a full disk or a Ctrl-C in the middle.
 """
 
+import errno
+import glob
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,11 +18,15 @@ from typing import Any
 
 from elman.errors import DataError
 
+FORGOTTEN_AFTER = 24 * 3600.0
+"""Seconds after which a half-written file belongs to a process that is gone."""
+
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a path beside ``path`` to write to; it becomes ``path`` where the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     os.close(descriptor)
     partial = Path(name)
@@ -40,6 +47,7 @@ def new_directory(path: Path) -> Iterator[Path]:
     If another process makes ``path`` meanwhile, its directory stands and this one is dropped.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     try:
         yield partial
@@ -82,12 +90,26 @@ def read_json(path: Path) -> Any:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and wait until it is on the disk."""
+    """Append one line, whole or not at all, and wait until it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            content = f"{line}\n".encode()
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(file.fileno())
+        except BaseException:
+            file.truncate(before)
+            raise
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a process that was killed left half-written beside ``path``."""
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):
+            if time.time() - partial.stat().st_mtime > FORGOTTEN_AFTER:
+                shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def _sync(path: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from elman.errors import ConfigError, LanguageError
 from elman.files import write_json
-from elman.inference import make_fabric, trained_model
+from elman.inference import device_of, trained_model
 from elman.languages import Language, String, is_language, language
 from elman.languages.brackets import Brackets, Dyck
 from elman.models.language_model import LanguageModel
@@ -67,7 +67,7 @@ def generalise(run: Run, factors: Sequence[int] = FACTORS, seed: int = 0) -> dic
     longest = max(map(len, strings))
     model = trained_model(run)
     assert isinstance(model, LanguageModel)  # a formal language has no classes
-    model = model.to(make_fabric(run.config).device)
+    model = model.to(device_of(run).device)
     chance = random.Random(derive(seed, "strings of a length"))
     by_length = [
         {"factor": factor}

@@ -20,7 +20,7 @@ from elman.data.dataset import Dataset
 from elman.data.languages import law_of
 from elman.errors import ConfigError
 from elman.files import write_json
-from elman.inference import make_fabric, trained_model
+from elman.inference import device_of, trained_model
 from elman.languages import Language, String, is_language
 from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.models.language_model import LanguageModel
@@ -178,7 +178,7 @@ def grade(
     config = config or SamplingConfig()
     dataset = run.open_dataset()
     judge = Judge(dataset)
-    fabric = make_fabric(run.config)
+    fabric = device_of(run)
     model = trained_model(run).to(fabric.device)
     assert isinstance(model, LanguageModel)  # a formal language has no classes
     prefix = prompt_ids(prompt, dataset.vocab, dataset.level, judge.law)
@@ -242,7 +242,7 @@ def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dic
         raise ConfigError(f"{run.path} is a classifier: it has nothing to write.", "Name a run of a language model.")
     vocab, level = run.vocab(), run.level
     law = law_of(run.config.data) if is_language(run.config.data.name) else None
-    fabric = make_fabric(run.config)
+    fabric = device_of(run)
     model = trained_model(run).to(fabric.device)
     assert isinstance(model, LanguageModel)  # that is its task
     shown = []

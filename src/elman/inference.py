@@ -1,6 +1,7 @@
 """Models that are ready to be used: built by their configuration, with the weights of a run, on its device."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from lightning_fabric import Fabric
 
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
+from elman.errors import ConfigError
 from elman.models.classifier import Classifier
 from elman.models.language_model import LanguageModel
 from elman.runs import Run
@@ -18,9 +20,28 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces 
 
 
 def make_fabric(config: RunConfig) -> Fabric:
-    """Return the device and the precision that a run asks for; one process."""
+    """Return the device and the precision that a run asks for; one process.
+
+    Raises
+    ------
+    ConfigError
+        This machine has no such device.
+    """
     precision: Any = {"float32": "32-true", "bf16": "bf16-mixed"}[config.loop.precision]
-    return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
+    try:
+        return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(
+            f"There is no {config.loop.accelerator} device here ({error}).", "Give --accelerator cpu, or auto."
+        ) from error
+
+
+def device_of(run: Run) -> Fabric:
+    """Return the device of a run that is to be read; the processor, where its own is not on this machine."""
+    try:
+        return make_fabric(run.config)
+    except ConfigError:
+        return make_fabric(replace(run.config, loop=replace(run.config.loop, accelerator="cpu")))
 
 
 def build_model(config: RunConfig, vocab_size: int, num_classes: int) -> Model:

@@ -11,6 +11,7 @@ RUN/config.toml            every knob
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from elman.config import RunConfig, read_config
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
-from elman.files import read_json, write_json, write_text
+from elman.files import new_directory, read_json, write_json, write_text
 from elman.text import Level
 from elman.vocab import Vocab
 
@@ -73,10 +74,19 @@ class Run:
             "checksum": dataset.checksum,
             "source": dataset.source,
         }
-        write_json(path / "data.json", identity | {"class_names": list(dataset.class_names)})
-        dataset.vocab.save(path / "vocab.json")
-        write_text(path / "config.toml", config.to_toml())  # last: it makes the folder a run
+        with new_directory(path) as partial:
+            write_json(partial / "data.json", identity | {"class_names": list(dataset.class_names)})
+            dataset.vocab.save(partial / "vocab.json")
+            write_text(partial / "config.toml", config.to_toml())
+            made = partial.stat().st_ino
+        if path.stat().st_ino != made:
+            raise RunError(f"Another process has just made {path}.", "Choose another --run.")
         return cls(path)
+
+    def drop_if_untrained(self) -> None:
+        """Remove the directory if no training has left anything in it: what it was made for could not begin."""
+        if not (self.weights_path.exists() or self.checkpoints.exists() or self.metrics()):
+            shutil.rmtree(self.path)
 
     @property
     def finished(self) -> bool:
@@ -117,13 +127,23 @@ class Run:
             What is found under its name now is other data.
         """
         dataset = open_dataset(self.config.data)
+        self.check(dataset)
+        return dataset
+
+    def check(self, dataset: Dataset) -> None:
+        """Refuse data that the run was not made for.
+
+        Raises
+        ------
+        RunError
+            It is other data.
+        """
         trained_on = read_json(self.path / "data.json")["checksum"]
         if dataset.checksum != trained_on or dataset.vocab.tokens != self.vocab().tokens:
             raise RunError(
                 f"{self.path} was trained on other data than {dataset.source} holds now.",
                 "Name that data by --imdb or ELMAN_IMDB, or train anew.",
             )
-        return dataset
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -152,10 +172,19 @@ class Run:
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if kind in (None, entry["kind"])]
 
-    def forget_after(self, step: int) -> None:
-        """Drop the lines logged after ``step``: a run that is resumed there will log them again."""
-        kept = [json.dumps(entry) + "\n" for entry in self.metrics() if entry["step"] <= step]
+    def forget_after(self, step: int, epoch: int) -> None:
+        """Drop what was logged after ``step``, and epochs after ``epoch``: a run resumed there will log them again.
+
+        Results go too: they are of weights that may change.
+        """
+        kept = [
+            json.dumps(entry) + "\n"
+            for entry in self.metrics()
+            if entry["step"] <= step and not (entry["kind"] == "epoch" and entry["epoch"] > epoch)
+        ]
         write_text(self.path / "metrics.jsonl", "".join(kept))
+        for result in self.path.glob("results/*.json"):
+            result.unlink()
 
     def result_path(self, name: str) -> Path:
         """Where the result of that name is, or would be."""

@@ -20,7 +20,7 @@ from elman.config import RunConfig, parse_toml
 from elman.data.dataset import Dataset
 from elman.data.describe import describe
 from elman.data.table import open_dataset
-from elman.errors import ConfigError, SourceUnreachable
+from elman.errors import ConfigError, Interrupted, SourceUnreachable
 from elman.evaluation import evaluate
 from elman.files import write_json
 from elman.progress import seconds
@@ -127,7 +127,10 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
 def _finished_run(path: Path, config: RunConfig, dataset: Dataset, report: Report) -> Run:
     run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
     report(f"{'trained already' if run.finished else 'training'}: {path}")
-    train(run, dataset, report)
+    try:
+        train(run, dataset, report)
+    except Interrupted as stop:
+        raise Interrupted(stop.problem, "Continue with the same elman study.") from stop
     if not run.result_path("val").exists():
         evaluate(run, "val")
     return run

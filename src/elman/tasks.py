@@ -53,8 +53,8 @@ class Task(Protocol):
     def measure(self, fabric: Fabric, model: nn.Module, epoch: int, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Return the figures of ``model`` on validation after that epoch."""
 
-    def quality(self, measured: dict[str, Any]) -> float:
-        """Return the one figure that decides which epoch is the best: more is better."""
+    def quality(self, measured: dict[str, Any]) -> tuple[float, ...]:
+        """Return the figures that decide which epoch is the best, the first before the second: more is better."""
 
     def headline(self, measured: dict[str, Any]) -> str:
         """Return the figures on one line, for a person."""
@@ -86,10 +86,9 @@ class Classification:
         assert labels is not None  # so is the validation split
         return accuracy_and_loss(log_probs, labels)
 
-    def quality(self, measured: dict[str, Any]) -> float:
-        """Return the accuracy."""
-        accuracy: float = measured["accuracy"]
-        return accuracy
+    def quality(self, measured: dict[str, Any]) -> tuple[float, ...]:
+        """Return the accuracy, and among equals the loss turned around."""
+        return measured["accuracy"], -measured["cross_entropy_nats"]
 
     def headline(self, measured: dict[str, Any]) -> str:
         """Return loss and accuracy."""
@@ -146,10 +145,9 @@ class LanguageModelling:
             measured |= {**self.judge.counts(samples), "first_ten": self.judge.counts(first)}
         return measured | {"shown": [self._shown(sample) for sample in first]}
 
-    def quality(self, measured: dict[str, Any]) -> float:
+    def quality(self, measured: dict[str, Any]) -> tuple[float, ...]:
         """Return the cross-entropy, turned around."""
-        nats: float = measured["cross_entropy_nats"]
-        return -nats
+        return (-measured["cross_entropy_nats"],)
 
     def headline(self, measured: dict[str, Any]) -> str:
         """Return the loss, and beside it the floor and the excess where they are known."""

@@ -43,6 +43,9 @@ from elman.runs import Run
 from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
 
+ONE_PRESS_SECONDS = 1.0
+"""A terminal and a wrapper may both pass one Ctrl-C on; signals so close together are one."""
+
 
 @dataclass
 class Session:
@@ -82,8 +85,9 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
     NonFiniteLoss
         The training diverged; the last good checkpoint is kept.
     RunError
-        Another process trains this run.
+        Another process trains this run, or it was made for other data.
     """
+    run.check(dataset)
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
@@ -111,7 +115,7 @@ def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Cal
     average = AveragedModel(model, multi_avg_fn=averaging) if decay else None
     state = State(model, build_optimizers(model, config.optim), average, Position())
     load_checkpoint(run.checkpoints, state)
-    run.forget_after(state.position.step)
+    run.forget_after(state.position.step, state.position.epoch)
     return Session(
         run=run,
         fabric=fabric,
@@ -128,11 +132,11 @@ def fit(session: Session) -> None:
     """Train epoch by epoch, validating after each, until the last or until patience ends."""
     loop, position = session.run.config.loop, session.state.position
     while position.epoch < loop.epochs:
-        fit_epoch(session)
-        validate(session)
         if loop.patience is not None and position.epoch - position.best_epoch >= loop.patience:
             session.report(f"stopped: no better on validation for {loop.patience} epochs")
             return
+        fit_epoch(session)
+        validate(session)
 
 
 def fit_epoch(session: Session) -> None:
@@ -207,18 +211,19 @@ def validate(session: Session) -> None:
     model = state.model if state.average is None else state.average.module
     measured = session.task.measure(session.fabric, model, position.epoch + 1, lambda: _keep_if_due(session))
     quality = session.task.quality(measured)
+    _refuse_non_finite(session, measured["cross_entropy_nats"])
     position.epoch += 1
     position.seconds += position.totals.seconds
-    if position.best_quality is None or quality > position.best_quality:
-        position.best_quality, position.best_epoch = quality, position.epoch
+    if position.best_quality is None or quality > tuple(position.best_quality):
+        position.best_quality, position.best_epoch = list(quality), position.epoch
         save_weights(session.run.weights_path, model.state_dict())
     figures = {"epoch": position.epoch, **_training_figures(session)} | {f"val_{k}": v for k, v in measured.items()}
     _log(session, "epoch", "epoch", figures)
-    session.report(_epoch_line(session, figures, session.task.headline(measured)))
-    for line in session.task.details(measured):
-        session.report(line)
+    line = _epoch_line(session, figures, session.task.headline(measured))
     position.totals = EpochTotals()
     _keep(session)
+    for each in (line, *session.task.details(measured)):
+        session.report(each)
 
 
 def _training_figures(session: Session) -> dict[str, float]:
@@ -247,7 +252,8 @@ def summarise(session: Session) -> dict[str, Any]:
     """Return what a reader of the run asks first: how good, when, how long, on what."""
     position = session.state.position
     epochs = session.run.metrics("epoch")
-    best = {name: value for name, value in epochs[position.best_epoch - 1].items() if name.startswith("val_")}
+    [best_epoch] = [entry for entry in epochs if entry["epoch"] == position.best_epoch]
+    best = {name: value for name, value in best_epoch.items() if name.startswith("val_")}
     return {
         "headline": session.task.headline({name.removeprefix("val_"): value for name, value in best.items()}),
         "epochs": position.epoch,
@@ -293,13 +299,14 @@ def _keep_if_due(session: Session) -> None:
         )
 
 
-def _refuse_non_finite(session: Session, nats: float, grad_norm: float) -> None:
+def _refuse_non_finite(session: Session, nats: float, grad_norm: float = 0.0) -> None:
     if math.isfinite(nats) and math.isfinite(grad_norm):
         return
-    position = session.state.position
+    position, run = session.state.position, session.run
+    kept = f"; the last good checkpoint is kept in {run.path}" if run.checkpoints.exists() else ""
     raise NonFiniteLoss(
         f"In step {position.step + 1:,} (epoch {position.epoch + 1}) the loss became {nats} and the gradient's norm"
-        f" {grad_norm}; the last good checkpoint is kept in {session.run.path}.",
+        f" {grad_norm}{kept}.",
         "Train anew with a lower --learning-rate or --grad-clip-norm.",
     )
 
@@ -325,9 +332,15 @@ def _interruptible() -> Iterator[threading.Event]:
         yield interrupted  # only the main thread may handle signals
         return
 
+    first = 0.0
+
     def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
         if interrupted.is_set():
-            signal.default_int_handler(number, frame)
+            if time.monotonic() - first > ONE_PRESS_SECONDS:
+                signal.default_int_handler(number, frame)
+            return
+        first = time.monotonic()
         interrupted.set()
         os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print may not be interrupted by itself
 

@@ -72,6 +72,37 @@ def test_a_folder_and_an_archive_are_the_same_data(archive: Path, tmp_path: Path
     assert opened(tmp_path / "unpacked" / "aclImdb").checksum == from_archive.checksum
 
 
+def unpacked(archive: Path, folder: Path) -> Path:
+    with tarfile.open(archive) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / "aclImdb"
+
+
+def test_a_folder_that_is_edited_in_place_is_read_anew(archive: Path, tmp_path: Path) -> None:
+    folder = unpacked(archive, tmp_path / "here")
+    before = opened(folder).checksum
+    assert opened(folder.parent).checksum == before  # its parent names it too
+    review = next(folder.glob("train/neg/*.txt"))
+    status = review.stat()
+    review.write_text(review.read_text().replace("wooden", "woodem"))
+    os.utime(review, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert opened(folder).checksum != before
+    assert opened(folder.parent).checksum == opened(folder).checksum
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_the_unlabelled_may_be_missing(make_archive: Callable[..., Path], reviews: Reviews, level: str) -> None:
+    dataset = opened(make_archive({k: v for k, v in reviews.items() if "unsup" not in k}), level=level)
+    assert set(dataset.splits) == {"train", "val", "test"}
+    assert describe(dataset)["splits"]["train"]["sequences"] == 40
+
+
+def test_too_few_reviews_are_refused(make_archive: Callable[..., Path], reviews: Reviews) -> None:
+    few = {name: text for name, text in reviews.items() if "/0_" in name}
+    with pytest.raises(DataError, match="2 training reviews"):
+        opened(make_archive(few))
+
+
 def test_the_second_opening_reads_the_cache(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = opened(archive)
     monkeypatch.setattr("elman.data.prepare.read_reviews", lambda _: pytest.fail("the archive was read again"))
@@ -233,8 +264,17 @@ def test_duplicates_are_counted(make_archive: Callable[..., Path], reviews: Revi
     same = b"the same film"
     reviews |= {f"aclImdb/{place}": same for place in ("train/pos/0_9.txt", "train/neg/1_2.txt", "test/pos/3_9.txt")}
     reviews["aclImdb/test/neg/0_2.txt"] = reviews["aclImdb/test/neg/1_2.txt"]
-    found = describe(opened(make_archive(reviews)))["duplicates"]
+    dataset = opened(make_archive(reviews))
+    found = describe(dataset)["duplicates"]
+    fitted = {tuple(ids) for ids in dataset.split("train")}
+    assert found.pop("val_in_train") == sum(tuple(ids) in fitted for ids in dataset.split("val"))
     assert found == {"groups": 2, "within_train": 1, "within_test": 1, "across_splits": 1, "label_conflicts": 1}
+
+
+def test_validation_texts_that_are_trained_on_are_counted(make_archive: Callable[..., Path], reviews: Reviews) -> None:
+    alike = {name: b"good film" if "/pos/" in name else b"bad film" for name in reviews}
+    found = describe(opened(make_archive(alike)))
+    assert found["duplicates"]["val_in_train"] == found["splits"]["val"]["sequences"] == 8
 
 
 LETTERS = str.maketrans("0123456789", "abcdefghij")

@@ -28,7 +28,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "vocab_size": len(dataset.vocab),
         "most_frequent": dataset.vocab.tokens[4:15],
         "splits": {name: _split(part, dataset) for name, part in splits.items()},
-        **({"duplicates": _duplicates(splits["train"], splits["test"])} if "test" in splits else {}),
+        **({"duplicates": _duplicates(dataset, splits["train"])} if "test" in splits else {}),
     }
 
 
@@ -48,12 +48,14 @@ def _split(part: Sequences, dataset: Dataset) -> dict[str, Any]:
     return described
 
 
-def _duplicates(train: Sequences, test: Sequences) -> dict[str, int]:
+def _duplicates(dataset: Dataset, train: Sequences) -> dict[str, int]:
     """Count exact duplicates by a hash of the ids.
 
     ``groups``: how many texts stand more than once in train and test together; ``across_splits``: how many test
-    texts stand in train too; ``label_conflicts``: groups whose members do not share their label.
+    texts stand in train too; ``val_in_train``: how many validation texts stand in what is left of train without them;
+    ``label_conflicts``: groups whose members do not share their label.
     """
+    test, fitted = dataset.splits["test"], {_key(ids) for ids in dataset.splits["train"]}
     labels: dict[bytes, list[int]] = {}
     keys = {name: [_key(ids) for ids in part] for name, part in (("train", train), ("test", test))}
     for part, own in ((train, keys["train"]), (test, keys["test"])):
@@ -67,6 +69,7 @@ def _duplicates(train: Sequences, test: Sequences) -> dict[str, int]:
         "within_train": _repeated(keys["train"]),
         "within_test": _repeated(keys["test"]),
         "across_splits": sum(key in trained_on for key in keys["test"]),
+        "val_in_train": sum(_key(ids) in fitted for ids in dataset.splits["val"]),
         "label_conflicts": sum(len(set(members)) > 1 for members in groups),
     }
 

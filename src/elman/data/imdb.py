@@ -2,16 +2,17 @@
 
 It is looked for in this order: ``--imdb`` or ``ELMAN_IMDB`` (the archive, its unpacked folder, or one of the course's
 pickles), the cache, the download. The cache knows an archive by its size and its first and last bytes, where gzip
-keeps its own checksum; so opening it again reads nothing else.
+keeps its own checksum, and a folder by its texts' sizes and times; so opening either again reads no review.
 """
 
 import hashlib
 import os
 import random
 import socket
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillWaiting
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty, Queue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,7 @@ PATIENCE_SECONDS = 8.0
 
 VALIDATION_REVIEWS = 5_000
 VALIDATION_SEED = 0
+FEWEST_REVIEWS = 5
 
 
 def cache_root() -> Path:
@@ -116,6 +118,10 @@ def download() -> Path:
 def _open(directory: Path) -> Dataset:
     source = read_json(directory.parent / "source.json")
     train, test = Sequences.load(directory / "train"), Sequences.load(directory / "test")
+    if len(train) < FEWEST_REVIEWS:
+        raise DataError(
+            f"{source['source']} holds {len(train)} training reviews.", f"It takes {FEWEST_REVIEWS} to hold some out."
+        )
     held_out = validation_places(len(train), count=min(VALIDATION_REVIEWS, len(train) // 5))
     places: dict[SplitName, NDArray[np.int64]] = {
         "train": np.flatnonzero(~held_out),
@@ -158,14 +164,23 @@ def _entry_of(source: Path) -> Path:
 
 def _fingerprint(source: Path) -> str:
     if source.is_dir():
-        inside = [source, *sorted(source.glob("*/*")), *sorted(source.glob("*/*/*"))[:1]]
-        marks = [f"{path.resolve()} {path.stat().st_mtime_ns}" for path in inside]
-        return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:16]
+        marks = sorted(_marks(source))
+        return hashlib.sha256("\n".join([str(source.resolve()), *marks]).encode()).hexdigest()[:16]
     size = source.stat().st_size
     with source.open("rb") as file:
         head = file.read(1 << 16)
         file.seek(max(0, size - (1 << 16)))
         return hashlib.sha256(b"%d %s" % (size, head) + file.read()).hexdigest()[:16]
+
+
+def _marks(folder: Path) -> Iterator[str]:
+    """Yield of every text inside its path, size and time: what changes when it is edited."""
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".txt"):
+                path = os.path.join(directory, name)
+                status = os.stat(path)
+                yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 class _DownloadMeter:
@@ -187,13 +202,22 @@ class _DownloadMeter:
 
 def _ask_for_host() -> None:
     """Give up soon where there is no network: a name that cannot be looked up can hang far longer than a download."""
-    pool = ThreadPoolExecutor(1)
+    answers: Queue[str] = Queue()
+
+    def ask() -> None:
+        try:
+            socket.getaddrinfo(HOST, 443)
+            answers.put("")
+        except OSError as error:
+            answers.put(str(error))
+
+    threading.Thread(target=ask, daemon=True).start()  # a daemon: nobody waits for it at the end
     try:
-        pool.submit(socket.getaddrinfo, HOST, 443).result(PATIENCE_SECONDS)
-    except (OSError, StillWaiting) as error:
-        raise _unreachable(str(error) or "no answer") from error
-    finally:
-        pool.shutdown(wait=False)
+        refusal = answers.get(timeout=PATIENCE_SECONDS)
+    except Empty:
+        refusal = "no answer"
+    if refusal:
+        raise _unreachable(refusal)
 
 
 def _unreachable(reason: str) -> SourceUnreachable:

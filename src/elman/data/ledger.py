@@ -7,8 +7,10 @@ is written down where the data is cached, under the checksum of the data, and th
 import json
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from elman.data.imdb import cache_root
+from elman.errors import DataError
 from elman.files import append_line
 
 NAME = "ledger.jsonl"
@@ -38,11 +40,27 @@ class Opening:
 
 
 def openings(checksum: str) -> list[Opening]:
-    """Return the earlier openings of the data with that checksum, oldest first."""
+    """Return the earlier openings of the data with that checksum, oldest first.
+
+    Raises
+    ------
+    DataError
+        The ledger is damaged.
+    """
     ledger = cache_root() / NAME
     lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
-    entries = [Opening(**json.loads(line)) for line in lines]
+    entries = [_entry(line, number, ledger) for number, line in enumerate(lines, start=1)]
     return [entry for entry in entries if entry.checksum == checksum]
+
+
+def _entry(line: str, number: int, ledger: Path) -> Opening:
+    try:
+        return Opening(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise DataError(
+            f"Line {number} of the ledger {ledger} cannot be read ({error}).",
+            "Mend it, or remove that line if it is torn; it tells when the test split was opened.",
+        ) from error
 
 
 def record_opening(data: str, checksum: str, run: str, config: str) -> Opening:

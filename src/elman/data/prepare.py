@@ -70,6 +70,8 @@ def prepare_level(entry: Path, level: Level) -> None:
         vocab.save(directory / "vocab.json")
         (directory / "order").mkdir()
         for part, (ids, lengths) in ragged.items():
+            if len(lengths) == 0:  # only the unlabelled may be missing
+                continue
             if 0 in lengths:
                 place = f"Text {int(lengths.argmin()) + 1} of {part}"
                 raise DataError(f"{place} holds signs but no {level}.", "Remove that review from the source.")

@@ -23,7 +23,12 @@ def loss_figure(path: Path, steps: dict[str, Entries], epochs: dict[str, Entries
     axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy (nats a text)")
     for (name, entries), colour in zip(steps.items(), COLOURS, strict=False):
         x = _in_epochs(entries, epochs[name])
-        axes.plot(x, _smoothed([entry["loss_nats"] for entry in entries]), color=colour, label=f"{name}, training")
+        axes.plot(
+            x,
+            _smoothed([entry["loss_nats"] for entry in entries]),
+            color=colour,
+            label=f"{name}, training (mean of {SMOOTHED_OVER} logged steps)",
+        )
         dots = [entry["val_cross_entropy_nats"] for entry in epochs[name]]
         axes.plot(range(1, len(dots) + 1), dots, "o--", color=colour, linewidth=0.8, label=f"{name}, validation")
     axes.set_ylim(bottom=0)
@@ -55,7 +60,7 @@ def accuracy_figure(path: Path, runs: dict[str, dict[str, Any]], epochs: dict[st
         axes.errorbar(
             spent, accuracy, yerr=[accuracy - low, high - accuracy], fmt="o-", color=colour, capsize=3, label=name
         )
-    axes.legend(fontsize="small")
+    figure.legend(loc="outside right upper", fontsize="small")
     save_svg(figure, path)
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -10,10 +11,12 @@ def print_evaluation(figures: dict[str, Any]) -> None:
     """Show what :func:`elman.evaluation.evaluate` returns."""
     console = Console()
     if figures["task"] == "language-model":
-        console.print(f"[bold]{figures['run']}[/bold] on {figures['split']}: {_likelihood(figures)}", highlight=False)
+        console.print(
+            f"[bold]{escape(figures['run'])}[/bold] on {figures['split']}: {_likelihood(figures)}", highlight=False
+        )
         return
     console.print(
-        f"[bold]{figures['run']}[/bold] on {figures['split']}: accuracy [bold]{figures['accuracy']:.2%}[/bold]"
+        f"[bold]{escape(figures['run'])}[/bold] on {figures['split']}: accuracy [bold]{figures['accuracy']:.2%}[/bold]"
         f" (95%: {figures['accuracy_low']:.2%} to {figures['accuracy_high']:.2%}),"
         f" cross-entropy {figures['cross_entropy_nats']:.4f} nats, {figures['sequences']:,} texts",
         highlight=False,
@@ -36,11 +39,11 @@ def print_description(description: dict[str, Any]) -> None:
     """Show what :func:`elman.data.describe.describe` returns."""
     console = Console()
     console.print(
-        f"[bold]{description['name']}[/bold] by {description['level']}: {description['vocab_size']:,} ids;"
-        f" the most frequent: {' '.join(map(repr_of_blank, description['most_frequent']))}",
+        f"[bold]{escape(description['name'])}[/bold] by {description['level']}: {description['vocab_size']:,} ids;"
+        f" the most frequent: {escape(' '.join(map(repr_of_blank, description['most_frequent'])))}",
         highlight=False,
     )
-    console.print(f"from {description['source']}", style="dim", highlight=False)
+    console.print(f"from {escape(description['source'])}", style="dim", highlight=False)
     table = Table("split", "texts", "tokens", "shortest", "median", "mean", "longest", "classes")
     for name, split in description["splits"].items():
         classes = ", ".join(f"{count:,} {label}" for label, count in split.get("classes", {}).items())
@@ -55,7 +58,8 @@ def print_description(description: dict[str, Any]) -> None:
 def _repeated(found: dict[str, int]) -> str:
     return (
         f"Exact duplicates: {found['groups']} texts stand more than once; {found['across_splits']} texts of test"
-        f" stand in train too; {found['label_conflicts']} of them disagree on their class."
+        f" stand in train too, {found['val_in_train']} of val in the rest of train; {found['label_conflicts']} disagree"
+        " on their class."
     )
 
 
@@ -74,9 +78,10 @@ def print_grades(figures: dict[str, Any]) -> None:
     console = Console()
     fresh = figures["fresh"]
     console.print(
-        f"[bold]{figures['run']}[/bold] on {fresh['sequences']:,} fresh strings: {_likelihood(fresh)}", highlight=False
+        f"[bold]{escape(figures['run'])}[/bold] on {fresh['sequences']:,} fresh strings: {_likelihood(fresh)}",
+        highlight=False,
     )
-    prompt = f" that begin with {figures['prompt']}" if figures["prompt"] else ""
+    prompt = f" that begin with {escape(figures['prompt'])}" if figures["prompt"] else ""
     console.print(_grades(figures, f"{figures['samples']:,} samples{prompt}, temperature {figures['temperature']:g}"))
     if lengths := figures.get("lengths"):
         console.print(
@@ -145,7 +150,9 @@ def print_facts(known: dict[str, Any]) -> None:
         if known["floor_kind"] == "exact"
         else f"± {spread:.3f} (95%), from {known['entropy_samples']:,} strings"
     )
-    console.print(f"[bold]{known['name']}[/bold] over {len(known['alphabet'])} symbols:", end=" ", highlight=False)
+    console.print(
+        f"[bold]{escape(known['name'])}[/bold] over {len(known['alphabet'])} symbols:", end=" ", highlight=False
+    )
     console.print(" ".join(map(repr_of_blank, known["alphabet"])), markup=False, highlight=False)
     console.print(
         f"entropy  {known['entropy_bits_per_string']:.4f} bits a string ({how})\n"
