@@ -148,6 +148,15 @@ def test_every_variant_learns_and_resumes_to_the_same_bits(name: str, tmp_path: 
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.parametrize("name", ["toy", "toy-words"])
+def test_sentences_are_trained_and_graded(name: str, tmp_path: Path) -> None:
+    sizes = {"strings": 300, "held_out_strings": 50}
+    run, lines = trained(tmp_path / "run", config_of(name, data=sizes, loop={"epochs": 1, "samples": 10}))
+    assert run.metrics("epoch")[0]["val_floor_kind"] == "estimate"
+    assert any("of their words occur in training" in line for line in lines) == (name == "toy")
+    json.dumps(grade(run, 20, SamplingConfig(max_new_tokens=30), strings=50))
+
+
 def test_truncated_time_makes_an_update_for_every_stretch(tmp_path: Path) -> None:
     run, _ = trained(tmp_path / "run", config_of("ndfa", batches={"bptt": 5}, loop={"epochs": 1}))
     task = LanguageModelling(run.config, run.open_dataset())

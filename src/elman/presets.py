@@ -12,7 +12,7 @@ from elman.text import Level
 
 FORMAL_LANGUAGE: dict[str, dict[str, Any]] = {
     "data": {"task": "language-model"},
-    "batches": {"tokens_per_batch": 4_000, "length_multiple": 1, "length_noise": 0.0},
+    "batches": {"tokens_per_batch": 3_000, "length_multiple": 1, "length_noise": 0.1},
     "model": {
         "embedding_size": 32,
         "hidden_size": 16,
@@ -20,7 +20,7 @@ FORMAL_LANGUAGE: dict[str, dict[str, Any]] = {
         "embedding_dropout": 0.0,
         "top_dropout": 0.0,
     },
-    "optim": {"learning_rate": 0.03, "row_wise_embedding": False},
+    "optim": {"learning_rate": 0.04, "ema_decay": 0.99, "row_wise_embedding": False},
     "loop": {"epochs": 3},
 }
 

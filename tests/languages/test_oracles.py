@@ -238,6 +238,15 @@ def test_a_very_long_string_of_a_length() -> None:
         assert language(name).is_member(string)
 
 
+@pytest.mark.parametrize("name", [*KNOWN, "toy", "toy-words", "toy2", "toy2-words"])
+def test_answers_are_pythons_own_numbers(name: str) -> None:
+    """So that they can be counted, and written as JSON."""
+    law = language(name)
+    for string in (law.sample(1, random.Random(0))[0], [law.alphabet[0]] * 3):
+        assert type(law.log_prob(string)) is float
+        assert {type(answer) for answer in law.judge(string).values()} == {bool}
+
+
 def test_a_grammars_strings_of_a_length_are_refused() -> None:
     with pytest.raises(LanguageError, match="given length"):
         language("toy").sample_of_length(1, 14, random.Random(0))

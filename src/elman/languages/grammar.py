@@ -115,7 +115,7 @@ class Grammar(Language):
             shares += math.log(self.form.word_share[number])
         if column is None or (end := self.chart.end(column)) <= 0:
             return -math.inf
-        return shares + column.log_scale + math.log(end)
+        return float(shares + column.log_scale + math.log(end))
 
     def word_class(self, word: str) -> int:
         """Return the number of the class of words that the grammar cannot tell from ``word``."""
