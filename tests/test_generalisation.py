@@ -49,8 +49,8 @@ def test_depth() -> None:
 
 def test_a_run_is_held_to_the_language_without_its_limit(tmp_path: Path) -> None:
     tables = {
-        "data": {"strings": 4_000, "held_out_strings": 100, "max_symbols": 20},
-        "loop": {"epochs": 2, "threads": 1, "samples": 10, "max_new_tokens": 50},
+        "data": {"strings": 10_000, "held_out_strings": 100, "max_symbols": 20},
+        "loop": {"epochs": 4, "threads": 1, "samples": 10, "max_new_tokens": 50},
         "batches": {"tokens_per_batch": 500},
     }
     config = preset("brackets").with_tables(tables, "test")
@@ -62,8 +62,8 @@ def test_a_run_is_held_to_the_language_without_its_limit(tmp_path: Path) -> None
     assert [row["depth"] for row in figures["by_depth"]] == [factor * figures["trained_to_depth"] for factor in (1, 3)]
     near, far = figures["by_length"]
     assert near["prefixes"] == 20 * 21
-    assert 0 < near["kl_nats"] < 0.3
-    assert near["accuracy"] > 0.9
+    assert 0 < near["kl_nats"] < 0.1  # four seeds came to 0.037 to 0.046, and to an accuracy of 0.998 or more
+    assert near["accuracy"] > 0.95
     # The training's law knows that the limit is near, the language does not: so even here q is not p.
     law = language("brackets")
     string = law.sample_of_length(1, 20, random.Random(0))[0]
