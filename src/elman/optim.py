@@ -1,25 +1,90 @@
 """Adam, its schedule, and clipping, over weights of which a batch touches a twentieth.
 
 A table of 99,430 words has 29.8 million numbers; a batch of reviews reads 4% of its rows. Dense Adam moves all of them
-every step, and takes longer than the model. Here the embedding has torch's ``SparseAdam``: rows that a batch does not
-read keep their weights and moments ("lazy" Adam). The difference to dense Adam: a rare word's moments do not decay
-between its appearances, and it does not drift on its momentum while it is not seen.
-``OptimConfig(row_wise_embedding=False)`` is the dense form.
+every step, and takes longer than the model. :class:`RowWiseAdam` moves the rows that the batch reads; the others keep
+their weights and moments ("lazy" Adam). The difference to dense Adam: a rare word's moments do not decay between its
+appearances, and it does not drift on its momentum while it is not seen. ``OptimConfig(row_wise_embedding=False)`` is
+the dense form.
 """
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Optimizer, SparseAdam
+from torch.optim import AdamW, Optimizer
+from torch.optim.adam import adam
 
 from elman.config import OptimConfig
 from elman.models.embedding import Embedding
 
 
+class RowWiseAdam(Optimizer):
+    """Adam (Kingma & Ba, ICLR 2015) on the rows of tables that their sparse gradients hold.
+
+    The rows and their moments are copied out, torch's own Adam makes its step on them, and they are copied back. A
+    row's correction for the moments' start counts the steps of the table, not its own.
+
+    Parameters
+    ----------
+    tables
+        (rows, features) each; their gradients are sparse.
+    lr, betas, eps
+        As for ``torch.optim.Adam``.
+    """
+
+    def __init__(
+        self, tables: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    ) -> None:
+        super().__init__(tables, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Move the rows that the gradients hold."""
+        assert closure is None  # the loss is not computed anew here
+        for group in self.param_groups:
+            for table in group["params"]:
+                if table.grad is not None:
+                    gradient = in_order(table.grad)
+                    self._move(table, gradient.indices()[0], gradient.values(), group)
+
+    def _move(self, table: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[table]
+        if not state:
+            state["step"] = torch.zeros(())
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(table), torch.zeros_like(table)
+        whole = table, state["exp_avg"], state["exp_avg_sq"]
+        weights, means, squares = (part.index_select(0, rows) for part in whole)
+        beta1, beta2 = group["betas"]
+        adam(
+            [weights],
+            [gradient],
+            [means],
+            [squares],
+            [],
+            [state["step"]],
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=group["lr"],
+            weight_decay=0.0,
+            eps=group["eps"],
+            maximize=False,
+        )
+        for part, moved in zip(whole, (weights, means, squares), strict=True):
+            part.index_copy_(0, rows, moved)
+
+
+def in_order(gradient: Tensor) -> Tensor:
+    """Return a sparse gradient whose rows are in order and occur once; looking costs less than sorting."""
+    rows = gradient._indices()[0]
+    return gradient._coalesced_(True) if bool((rows[1:] > rows[:-1]).all()) else gradient.coalesce()
+
+
 def build_optimizers(model: nn.Module, config: OptimConfig) -> list[Optimizer]:
-    """Return AdamW for the dense weights and SparseAdam for embeddings whose gradients are sparse."""
+    """Return AdamW for the dense weights and RowWiseAdam for embeddings whose gradients are sparse."""
     embeddings = [part for part in model.modules() if isinstance(part, Embedding)]
     row_wise = [part.weight for part in embeddings if part.sparse]
     undecayed = [part.weight for part in embeddings if not part.sparse]
@@ -29,8 +94,8 @@ def build_optimizers(model: nn.Module, config: OptimConfig) -> list[Optimizer]:
         {"params": undecayed, "weight_decay": 0.0},
     ]
     betas = config.beta1, config.beta2
-    adam = AdamW(groups, lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=True)
-    return [adam, SparseAdam(row_wise, lr=config.learning_rate, betas=betas)] if row_wise else [adam]
+    dense = AdamW(groups, lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=True)
+    return [dense, RowWiseAdam(row_wise, config.learning_rate, betas)] if row_wise else [dense]
 
 
 def learning_rate(config: OptimConfig, epochs_done: float, epochs: int) -> float:
@@ -72,7 +137,7 @@ def clip_gradients(model: nn.Module, max_norm: float | None) -> Tensor:
     for weight in model.parameters():
         if weight.grad is not None:
             if weight.grad.is_sparse:
-                weight.grad = weight.grad.coalesce()
+                weight.grad = in_order(weight.grad)
             gradients.append(weight.grad.values() if weight.grad.is_sparse else weight.grad)
     norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
     norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))

@@ -37,6 +37,7 @@ from elman.errors import Interrupted, NonFiniteLoss
 from elman.files import write_json
 from elman.inference import build_model, make_fabric
 from elman.losses import Total
+from elman.memory import kept_memory
 from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
 from elman.progress import Meter, seconds
 from elman.runs import Run
@@ -91,7 +92,7 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
-    with run.locked(), _threads(run.config.loop.threads), _interruptible() as interrupted:
+    with run.locked(), _threads(run.config.loop.threads), kept_memory(), _interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report)
         try:
             fit(session)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from elman.config import ModelConfig
 from elman.models.classifier import Classifier
-from elman.models.embedding import Embedding, drop_words
+from elman.models.embedding import Embedding, distinct_ids, drop_words
+from elman.models.placed import Placed
 from elman.vocab import PAD, UNKNOWN
 
 MODELS = [
@@ -53,10 +54,11 @@ def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
     torch.manual_seed(0)
     model = Classifier(config, 20, 3).double()
     token_ids, lengths = texts()
-    rows, places = model.embedding.distinct(token_ids)
-    x = F.embedding(places, rows).detach().requires_grad_()
-    features = model.layer(x, lengths)  # without the ReLU, which may well be zero at a token
-    model.head(model.pool(features, lengths)).square().sum().backward()
+    x = model.embedding(token_ids).detach().requires_grad_()
+    each_its_own = Placed(x.flatten(0, 1), torch.arange(token_ids.numel()).view_as(token_ids))
+    features = model.layer(each_its_own, lengths)
+    above_zero = Placed(features.rows + 100, features.places)  # the ReLU may well be zero at a token
+    model.head(model.pool(above_zero, lengths)).square().sum().backward()
     moved = x.grad.abs().sum(dim=-1)
     inside = torch.arange(7) < lengths[:, None]
     assert (moved[~inside] == 0).all()
@@ -92,6 +94,12 @@ def test_embedding_is_torchs_forward_and_backward(sparse: bool) -> None:
     (torchs(token_ids) * weight).sum().backward()
     assert ours.weight.grad.is_sparse == sparse
     close(ours.weight.grad.to_dense() if sparse else ours.weight.grad, torchs.weight.grad)
+
+
+def test_distinct_ids_are_torchs_unique() -> None:
+    token_ids = torch.randint(0, 50, (7, 11), generator=torch.Generator().manual_seed(0))
+    for found, expected in zip(distinct_ids(token_ids, 60), torch.unique(token_ids, return_inverse=True), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_embedding_dropout_is_one_draw_a_distinct_word() -> None:

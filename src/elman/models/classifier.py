@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from elman.config import ModelConfig
 from elman.models.embedding import Embedding, drop_words
+from elman.models.placed import Placed
 from elman.models.pooling import pooling
 from elman.models.recurrent import Recurrent
-from elman.tensors import Features, Lengths, Logits, TokenIds
+from elman.tensors import Lengths, Logits, TokenIds
 
 
 class Classifier(nn.Module):
@@ -51,8 +52,8 @@ class Classifier(nn.Module):
             (batch,), at least 1.
         """
         token_ids = drop_words(token_ids, self.word_dropout, training=self.training)
-        x = self.embedding(token_ids)  # (B, T, E)
-        features = F.relu(self.layer(x, lengths))  # (B, T, H)
+        words = self.embedding.placed(token_ids)  # (B, T, E), as the distinct words and their places
+        features = self.layer(words, lengths)  # (B, T, H), likewise
         logits: Tensor = self.head(self.dropout(self.pool(features, lengths)))
         return logits
 
@@ -66,12 +67,12 @@ class MLP(nn.Module):
         sizes = [insize] + [hsize] * num_layers
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
 
-    def forward(self, x: Features, lengths: Lengths) -> Tensor:  # noqa: ARG002 (no step looks at another)
-        """Return (batch, time, hsize), the ReLU after the last layer left to the caller."""
+    def forward(self, x: Placed, lengths: Lengths) -> Placed:  # noqa: ARG002 (no step looks at another)
+        """Return (batch, time, hsize): each distinct word is computed once. The last ReLU is left to the pool."""
+        rows = x.rows
         for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
-        last: Tensor = self.layers[-1](x)
-        return last
+            rows = F.relu(layer(rows))
+        return Placed(self.layers[-1](rows), x.places)
 
 
 def build_layer(config: ModelConfig) -> MLP | Recurrent:

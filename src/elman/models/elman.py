@@ -11,14 +11,16 @@ computes h alone: it has no output layer.
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from elman.models.products import outer_products
+from elman.models.time_major import Active, Matrix, Projected, State, TimeMajor, blank, everyone, last
 from elman.tensors import Features, Lengths
 
-State = Float[Tensor, "batch hidden"]
-TimeMajor = Float[Tensor, "time batch hidden"]
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+"""(gradient, tanh's value) → gradient · (1 − value²), into ``grad_input``."""
 
 
 class Elman(nn.Module):
@@ -42,9 +44,7 @@ class Elman(nn.Module):
         self.lin1 = nn.Linear(insize + hsize, hsize)
         self.lin2 = nn.Linear(hsize, outsize)
 
-    def forward(
-        self, x: Features, hidden: State | None = None, lengths: Lengths | None = None
-    ) -> tuple[Float[Tensor, "batch time out"], State]:
+    def forward(self, x: Features, hidden: State | None = None, lengths: Lengths | None = None) -> tuple[Tensor, State]:
         """Read sequences.
 
         Parameters
@@ -61,21 +61,30 @@ class Elman(nn.Module):
         All outputs (batch, time, outsize), and each sequence's last hidden state (batch, hsize). What stands
         behind a sequence's end is of no meaning.
         """
-        if hidden is None:
-            hidden = x.new_zeros(x.shape[0], self.hsize)
-        W_ih, W_hh = self.lin1.weight[:, : self.insize], self.lin1.weight[:, self.insize :]
-        projected = nn.functional.linear(x.transpose(0, 1), W_ih, self.lin1.bias)  # (T, B, H)
-        states = self._recurrence(projected, hidden, W_hh)
-        outputs: Tensor = self.lin2(states.transpose(0, 1))
-        return outputs, _last(states, lengths)
+        outputs, hidden = self.read(self.project(x.transpose(0, 1)), hidden, lengths=lengths)
+        return outputs.transpose(0, 1), hidden
 
-    def _recurrence(self, projected: TimeMajor, hidden: State, W_hh: Float[Tensor, "hidden hidden"]) -> TimeMajor:
+    def project(self, x: Tensor) -> Tensor:
+        """Return what the input adds at a step, W_ih x + b: (…, insize) → (…, hsize)."""
+        return F.linear(x, self.lin1.weight[:, : self.insize], self.lin1.bias)
+
+    def read(
+        self, projected: Projected, hidden: State | None, active: Active | None = None, lengths: Lengths | None = None
+    ) -> tuple[Tensor, State]:
+        """Read sequences that are projected already: what ``forward`` does, time first.
+
+        ``active`` is for sequences from long to short: how many are still being read at each step.
+        """
+        W_hh = self.lin1.weight[:, self.insize :]
         # Under autocast the products come in half precision; the state keeps that of the weights.
-        projected, hidden = projected.to(W_hh.dtype), hidden.to(W_hh.dtype)
-        return recurrence(projected, hidden, W_hh) if self.fast else loop(projected, hidden, W_hh)
+        projected = projected.to(W_hh.dtype)
+        hidden = projected.new_zeros(projected.shape[1:]) if hidden is None else hidden.to(W_hh.dtype)
+        states = recurrence(projected, hidden, W_hh, active) if self.fast else loop(projected, hidden, W_hh)
+        outputs: Tensor = self.lin2(states)
+        return outputs, last(states, lengths)
 
 
-def loop(projected: TimeMajor, hidden: State, W_hh: Float[Tensor, "hidden hidden"]) -> TimeMajor:
+def loop(projected: TimeMajor, hidden: State, W_hh: Matrix) -> TimeMajor:
     """Follow the definition, a step at a time.
 
     Parameters
@@ -106,41 +115,42 @@ class TanhRecurrence(torch.autograd.Function):
         δ_t       = (∂L/∂h_t + W_hhᵀ δ_{t+1}) · (1 − h_t²)
         ∂L/∂W_hh  = Σ_t δ_t h_{t-1}ᵀ
 
-    The sum over time is one matrix product, and nothing but h is kept from the forward pass.
+    The sum over time is one matrix product, and nothing but h is kept from the forward pass. At step t only the first
+    n_t sequences are read; behind an end h and δ are zero, so that the one product may run over everything.
     """
 
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, hidden: Tensor, W_hh: Tensor) -> Tensor:
+    def forward(ctx: Any, projected: Tensor, hidden: Tensor, W_hh: Tensor, active: Active) -> Tensor:
         """Return all states (time, batch, hidden)."""
-        states = torch.empty_like(projected)
-        previous = hidden
-        for step, state in zip(projected.unbind(), states.unbind(), strict=True):
-            torch.addmm(step, previous, W_hh.T, out=state).tanh_()
-            previous = state
+        states = blank(projected, active)
+        h = hidden
+        for a_t, h_t, n in zip(projected, states, active, strict=True):
+            h = torch.addmm(a_t[:n], h[:n], W_hh.T, out=h_t[:n]).tanh_()
         ctx.save_for_backward(states, hidden, W_hh)
+        ctx.active = active
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Return the gradients of projected, hidden and W_hh."""
         states, hidden, W_hh = ctx.saved_tensors
-        grad_projected = 1 - states * states  # becomes δ in place, from the end to the start
-        grad_state = torch.zeros_like(hidden)
-        for delta, grad in zip(reversed(grad_projected.unbind()), reversed(grad_states.unbind()), strict=True):
-            delta.mul_(grad_state.add_(grad))
-            grad_state = delta @ W_hh
-        before = torch.cat([hidden[None], states[:-1]])
-        grad_W_hh = grad_projected.flatten(0, 1).T @ before.flatten(0, 1)
-        return grad_projected, grad_state, grad_W_hh
+        deltas = blank(states, ctx.active)
+        after = deltas[0, :0]  # the delta of the step after; after the last there is none
+        for t in reversed(range(len(states))):
+            n = ctx.active[t]
+            delta = deltas[t, :n].copy_(grad_states[t, :n])
+            delta[: len(after)].addmm_(after, W_hh)
+            after = tanh_backward(delta, states[t, :n], grad_input=delta)
+        grad_hidden = deltas[0] @ W_hh
+        grad_W_hh = outer_products(deltas, states, hidden, W_hh.dtype)
+        return deltas, grad_hidden, grad_W_hh, None
 
 
-def recurrence(projected: TimeMajor, hidden: State, W_hh: Float[Tensor, "hidden hidden"]) -> TimeMajor:
-    """Return what :func:`loop` returns, and the same gradients, sooner."""
-    return cast(Tensor, TanhRecurrence.apply(projected, hidden, W_hh))  # type: ignore[no-untyped-call]  # torch's
+def recurrence(projected: TimeMajor, hidden: State, W_hh: Matrix, active: Active | None = None) -> TimeMajor:
+    """Return what :func:`loop` returns, and the same gradients, sooner.
 
-
-def _last(states: TimeMajor, lengths: Lengths | None) -> State:
-    if lengths is None:
-        return states[-1]
-    return states[lengths - 1, torch.arange(len(lengths), device=states.device)]
+    ``active`` says how many sequences, from the first on, are read at each step (never more than at the step before);
+    what stands behind an end is zero. None reads all.
+    """
+    return cast(Tensor, TanhRecurrence.apply(projected, hidden, W_hh, active or everyone(projected)))  # type: ignore[no-untyped-call]  # torch's

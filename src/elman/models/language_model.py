@@ -69,6 +69,6 @@ class LanguageModel(nn.Module):
         Logits (batch, time, vocab) of the token after each, and the states after the last.
         """
         token_ids = drop_words(token_ids, self.word_dropout, training=self.training)
-        features, states = self.layer.advance(self.embedding(token_ids), states, lengths)
+        features, states = self.layer.advance(self.embedding.placed(token_ids), states, lengths)
         weight = self.embedding.weight if self.head is None else self.head.weight
         return F.linear(self.dropout(features), weight, self.bias), states

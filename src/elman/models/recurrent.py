@@ -1,35 +1,56 @@
 """Recurrent layers in a stack, one or both ways, all cells alike.
 
-A layer here is one layer and one direction of torch's ``nn.RNN``, ``nn.GRU``, ``nn.LSTM``, or of our own
-:class:`~elman.models.elman.Elman`. Two of them make a bidirectional layer: the second reads each sequence reversed
-within its length, so padding stands behind the end in both directions and is never read before a token. That is what
-torch does with a ``PackedSequence``; on a CPU the padded form is many times faster.
+A layer here is one layer and one direction: our own :class:`~elman.models.elman.Elman`, or one of torch's, read in our
+own way. Two of them make a bidirectional layer: the second reads each sequence reversed within its length, so padding
+stands behind the end in both directions and is never read before a token. That is what torch does with a
+``PackedSequence``.
+
+``fast`` is for an ordinary processor. There a layer projects the distinct words of a batch, deals the results out to
+their places, and reads the sequences from long to short, each time step only those that have not ended. On a GPU, and
+with ``fast=False``, torch's own layers read the padded batch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, cast
 
 import torch
-from jaxtyping import Float
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.config import Stack
 from elman.models.elman import Elman
+from elman.models.gru import GRU
+from elman.models.lstm import LSTM
+from elman.models.placed import Placed
+from elman.models.rnn import RNN
+from elman.models.time_major import Active, Projected, TimeMajor, active, longest_first, reversal
 from elman.tensors import Features, Lengths
 
 CellName = Literal["elman", "rnn", "gru", "lstm"]
 
 LAYERS: dict[CellName, Callable[[int, int], nn.Module]] = {
     "elman": lambda insize, hsize: Elman(insize, hsize, hsize),
-    "rnn": lambda insize, hsize: nn.RNN(insize, hsize, batch_first=True),
-    "gru": lambda insize, hsize: nn.GRU(insize, hsize, batch_first=True),
-    "lstm": lambda insize, hsize: nn.LSTM(insize, hsize, batch_first=True),
+    "rnn": RNN,
+    "gru": GRU,
+    "lstm": LSTM,
 }
 """One layer, one direction: (batch, time, insize) and the state before → ((batch, time, hsize), the state after)."""
 
 State = Any
 """A layer's state: (batch, hsize) or (1, batch, hsize), or two such in a tuple. The batch is the last but one axis."""
+
+
+class Layer(Protocol):
+    """The two halves of a recurrent layer: what needs no time, and what does."""
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return what the input adds at a step: (…, insize) → (…, gates × hsize)."""
+
+    def read(
+        self, projected: Projected, state: State, active: Active | None = None, lengths: Lengths | None = None
+    ) -> tuple[TimeMajor, State]:
+        """Return the outputs of every step, and the state after the last, of each sequence where lengths are given."""
 
 
 class Recurrent(nn.Module):
@@ -47,6 +68,8 @@ class Recurrent(nn.Module):
         Read from the end too; the output then has 2 × hsize numbers, forward before backward.
     stack
         "deep" hands on the outputs of the last layer, "sum" those of all layers, added.
+    fast
+        On a processor, read as the module's text says; False calls torch's layers. The results are the same.
     """
 
     def __init__(
@@ -58,59 +81,113 @@ class Recurrent(nn.Module):
         num_layers: int = 1,
         bidirectional: bool = False,
         stack: Stack = "deep",
+        fast: bool = True,
     ) -> None:
         super().__init__()
         self.stack = stack
+        self.fast = fast
         self.output_size = hsize * (2 if bidirectional else 1)
         sizes = [insize] + [self.output_size] * (num_layers - 1)
         self.forwards = nn.ModuleList(LAYERS[cell](size, hsize) for size in sizes)
         self.backwards = nn.ModuleList(LAYERS[cell](size, hsize) for size in sizes if bidirectional)
 
-    def forward(self, x: Features, lengths: Lengths) -> Tensor:
-        """Return the stack's outputs, (batch, time, output_size); behind an end they mean nothing."""
-        if not self.backwards:
-            return self.advance(x)[0]
-        turned = reversal(lengths, x.shape[1])
-        for forwards, backwards in zip(self.forwards, self.backwards, strict=True):
-            ahead, _ = forwards(x)
-            back, _ = backwards(rearranged(x, turned))
-            x = torch.cat([ahead, rearranged(back, turned)], dim=-1)
-        return x
+    def forward(self, x: Placed, lengths: Lengths) -> Placed:
+        """Return the stack's outputs, a row for each time step of each sequence; behind an end they mean nothing.
+
+        Parameters
+        ----------
+        x
+            (batch, time, insize), as rows and places.
+        lengths
+            (batch,), at least 1.
+        """
+        order = longest_first(lengths)
+        lengths = lengths[order]
+        width = int(lengths[0])
+        reading = active(lengths, width)
+        steps = reversal(lengths, width)
+        grid = torch.arange(steps.numel(), device=steps.device).view_as(steps)  # the row of each (time, batch)
+        rows, places = x.rows, x.places[order, :width].T
+        for k, forwards in enumerate(self.forwards):
+            outputs, _ = self._read(forwards, rows, places, active=reading)
+            made = [outputs.flatten(0, 1)]
+            if self.backwards:
+                back, _ = self._read(self.backwards[k], rows, places.gather(0, steps), active=reading)
+                made.append(F.embedding(grid.gather(0, steps).flatten(), back.flatten(0, 1)))
+            rows, places = torch.cat(made, dim=1) if self.backwards else made[0], grid
+        return Placed(rows, places.T[order.argsort()])
 
     def advance(
-        self, x: Features, states: Sequence[State] | None = None, lengths: Lengths | None = None
-    ) -> tuple[Float[Tensor, "batch time hidden"], list[State]]:
+        self, x: Placed, states: Sequence[State] | None = None, lengths: Lengths | None = None
+    ) -> tuple[Features, list[State]]:
         """Read on from a state, in one direction.
 
         Parameters
         ----------
         x
-            (batch, time, insize).
+            (batch, time, insize), as rows and places.
         states
             Of each layer, from an earlier call; None starts anew.
         lengths
-            (batch,), at least 1: pack the sequences, so that a layer of torch's reads no padding and returns each
-            state at its sequence's end. None reads all of x.
+            (batch,), at least 1: read no padding, and return each state at its sequence's end. None reads all of x.
 
         Returns
         -------
         The stack's outputs (batch, time, hsize), and the state of each layer to go on from.
         """
-        states_after, outputs = [], []
+        if lengths is not None:
+            return self._advance_packed(x, states, lengths)
+        return self._advance(x, states)
+
+    def _advance_packed(
+        self, x: Placed, states: Sequence[State] | None, lengths: Lengths
+    ) -> tuple[Features, list[State]]:
+        order = longest_first(lengths)
+        back = order.argsort()
+        ordered = Placed(x.rows, x.places[order])
+        outputs, after = self._advance(ordered, states and picked(states, order), lengths[order])
+        return outputs.index_select(0, back), picked(after, back)
+
+    def _advance(
+        self, x: Placed, states: Sequence[State] | None, lengths: Lengths | None = None
+    ) -> tuple[Features, list[State]]:
+        rows, places = x.rows, x.places.T
+        reading = None if lengths is None else active(lengths, len(places))
+        states_after, layers = [], []
         for layer, state in zip(self.forwards, states or [None] * len(self.forwards), strict=True):
-            x, state_after = _packed(layer, x, state, lengths) if lengths is not None else layer(x, state)
+            outputs, state_after = self._read(layer, rows, places, state, active=reading, lengths=lengths)
             states_after.append(state_after)
-            outputs.append(x)
-        return sum(outputs[:-1], x) if self.stack == "sum" else x, states_after
+            layers.append(outputs)
+            rows, places = outputs.flatten(0, 1), torch.arange(places.numel(), device=places.device).view_as(places)
+        total = sum(layers[:-1], layers[-1]) if self.stack == "sum" else layers[-1]
+        return total.transpose(0, 1), states_after
+
+    def _read(
+        self,
+        layer: nn.Module,
+        rows: Tensor,
+        places: Tensor,
+        state: State = None,
+        *,
+        active: Active | None = None,
+        lengths: Lengths | None = None,
+    ) -> tuple[TimeMajor, State]:
+        """Let one layer read (time, batch) places."""
+        if isinstance(layer, Elman) or (self.fast and rows.device.type == "cpu"):
+            halves = cast(Layer, layer)
+            return halves.read(F.embedding(places, halves.project(rows)), state, active, lengths)
+        return torchs_own(layer, F.embedding(places, rows), state, lengths)
 
 
-def _packed(layer: nn.Module, x: Tensor, state: State, lengths: Tensor) -> tuple[Tensor, State]:
-    if isinstance(layer, Elman):
-        outputs, state_after = layer(x, state, lengths)
-        return outputs, state_after
-    packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
-    outputs, state_after = layer(packed, state)
-    return pad_packed_sequence(outputs, batch_first=True, total_length=x.shape[1])[0], state_after
+def torchs_own(layer: nn.Module, x: Tensor, state: State, lengths: Lengths | None) -> tuple[TimeMajor, State]:
+    """Call one of torch's layers, on a packed batch where lengths are given; time first."""
+    if lengths is None:
+        outputs, state = layer(x.transpose(0, 1), state)
+    else:
+        packed = pack_padded_sequence(x, lengths.cpu())
+        outputs, state = layer(packed, state)
+        outputs, _ = pad_packed_sequence(outputs, batch_first=True, total_length=len(x))
+    return outputs.transpose(0, 1), state
 
 
 def picked(states: Sequence[State], rows: Tensor) -> list[State]:
@@ -125,20 +202,3 @@ def picked(states: Sequence[State], rows: Tensor) -> list[State]:
 def detached(states: Sequence[State]) -> list[State]:
     """Return the states as values: no gradient flows through them."""
     return [tuple(part.detach() for part in s) if isinstance(s, tuple) else s.detach() for s in states]
-
-
-def reversal(lengths: Lengths, width: int) -> Tensor:
-    """Return (batch, width): for each place the place that it changes with when each sequence is turned around.
-
-    >>> reversal(torch.tensor([3, 2]), 4)
-    tensor([[2, 1, 0, 3],
-            [1, 0, 2, 3]])
-    """
-    time = torch.arange(width, device=lengths.device)
-    mirrored = lengths[:, None] - 1 - time
-    return torch.where(mirrored >= 0, mirrored, time)
-
-
-def rearranged(x: Features, places: Tensor) -> Tensor:
-    """Return x with time step t of each row taken from its place: (batch, time, features)."""
-    return x.gather(1, places[:, :, None].expand_as(x))

@@ -1,0 +1,109 @@
+"""What a good student writes: the peer that the fast paths are measured against.
+
+Batches are sorted and budgeted as ours (they are ours). The rest is torch as its tutorials use it: ``nn.Embedding``
+with its dense gradient, ``nn.RNN``, ``nn.GRU``, ``nn.LSTM`` on padded batches, ``torch.optim.Adam`` over all weights,
+``clip_grad_norm_`` over all gradients.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class SliceAndCatElman(nn.Module):
+    """The course's skeleton: a slice and a concatenation at every time step, autograd for the rest."""
+
+    def __init__(self, insize: int, outsize: int, hsize: int) -> None:
+        super().__init__()
+        self.hsize = hsize
+        self.lin1 = nn.Linear(insize + hsize, hsize)
+        self.lin2 = nn.Linear(hsize, outsize)
+
+    def forward(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return all outputs (batch, time, outsize) and the last hidden state (batch, hsize)."""
+        batch, time, _ = x.size()
+        if hidden is None:
+            hidden = torch.zeros(batch, self.hsize, device=x.device)
+        outputs = []
+        for t in range(time):
+            hidden = torch.tanh(self.lin1(torch.cat([x[:, t, :], hidden], dim=1)))
+            outputs.append(self.lin2(hidden)[:, None, :])
+        return torch.cat(outputs, dim=1), hidden
+
+
+class SharedLinear(nn.Module):
+    """The layer of the max-pool MLP, called as a recurrent layer is."""
+
+    def __init__(self, insize: int, hsize: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(insize, hsize)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, None]:
+        """Return (batch, time, hsize), and no state."""
+        return self.linear(x), None
+
+
+LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
+    "mlp": SharedLinear,
+    "elman": lambda insize, hsize: SliceAndCatElman(insize, hsize, hsize),
+    "rnn": lambda insize, hsize: nn.RNN(insize, hsize, batch_first=True),
+    "gru": lambda insize, hsize: nn.GRU(insize, hsize, batch_first=True),
+    "lstm": lambda insize, hsize: nn.LSTM(insize, hsize, batch_first=True),
+}
+
+
+class PlainClassifier(nn.Module):
+    """Embedding → layer → ReLU → max over time → linear."""
+
+    def __init__(self, layer: str, vocab_size: int, embedding_size: int, hidden_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        self.layer = LAYERS[layer](embedding_size, hidden_size)
+        self.head = nn.Linear(hidden_size, num_classes)
+
+    def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits (batch, classes) of token ids (batch, time)."""
+        features = F.relu(self.layer(self.embedding(token_ids))[0])
+        padding = torch.arange(token_ids.shape[1]) >= lengths[:, None]
+        features = features.masked_fill(padding[:, :, None], -torch.inf)
+        logits: Tensor = self.head(features.max(dim=1).values)
+        return logits
+
+
+class PlainLanguageModel(nn.Module):
+    """Embedding → LSTM → linear."""
+
+    def __init__(self, vocab_size: int, embedding_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, embedding_size)
+        self.lstm = nn.LSTM(embedding_size, hidden_size, batch_first=True)
+        self.head = nn.Linear(hidden_size, vocab_size)
+
+    def forward(self, token_ids: Tensor) -> Tensor:
+        """Return logits (batch, time, vocab) of the token after each."""
+        logits: Tensor = self.head(self.lstm(self.embedding(token_ids))[0])
+        return logits
+
+
+def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """Move the weights once, the gradient clipped to norm 1; return the loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+def write_one(model: PlainLanguageModel, start: int, end: int, max_new_tokens: int) -> list[int]:
+    """Return one sample as the course draws it: the whole prefix is read again for every token."""
+    token_ids = [start]
+    with torch.no_grad():
+        while len(token_ids) <= max_new_tokens:
+            logits = model(torch.tensor([token_ids]))[0, -1]
+            token = int(torch.distributions.Categorical(logits=logits).sample())
+            if token == end:
+                break
+            token_ids.append(token)
+    return token_ids[1:]

@@ -1,0 +1,159 @@
+"""The gated recurrent unit (Cho et al., EMNLP 2014), as torch and cuDNN compute it.
+
+    r, z = σ(W x_t + U h_{t-1} + b), a row of W, U and b for each gate
+    q    = U_n h_{t-1} + b_q
+    n    = tanh(W_n x_t + b_n + r · q)
+    h_t  = (1 − z) · n + z · h_{t-1}
+
+:class:`GRU` is torch's ``nn.GRU``: called as a layer it is torch's own, and the reference. :meth:`GRU.read` computes
+the same from inputs that are projected already, with its back-propagation through time written by hand.
+"""
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from elman.models.elman import tanh_backward
+from elman.models.lstm import sigmoid_backward
+from elman.models.products import outer_products, plus_product, product, product_dtype
+from elman.models.time_major import (
+    Active,
+    Matrix,
+    Projected,
+    State,
+    TimeMajor,
+    blank,
+    everyone,
+    last,
+    one_earlier,
+    stretches,
+)
+from elman.tensors import Lengths
+
+
+class GRU(nn.GRU):
+    """One layer in one direction, batch first; the state is (1, batch, hsize)."""
+
+    weight_ih_l0: Tensor
+    weight_hh_l0: Tensor
+    bias_ih_l0: Tensor
+    bias_hh_l0: Tensor
+
+    def __init__(self, insize: int, hsize: int) -> None:
+        super().__init__(insize, hsize, batch_first=True)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return what the input and its biases add to r, z and n at a step: (…, insize) → (…, 3 × hsize)."""
+        b_r, b_z, _ = self.bias_hh_l0.chunk(3)
+        return F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + torch.cat([b_r, b_z, torch.zeros_like(b_z)]))
+
+    def read(
+        self, projected: Projected, state: Tensor | None, active: Active | None = None, lengths: Lengths | None = None
+    ) -> tuple[TimeMajor, Tensor]:
+        """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
+        projected = projected.to(self.weight_hh_l0.dtype)
+        hidden = projected.new_zeros(projected.shape[1], self.hidden_size) if state is None else state[0]
+        states = recurrence(projected, hidden, self.weight_hh_l0, self.bias_hh_l0[2 * self.hidden_size :], active)
+        return states, last(states, lengths)[None]
+
+
+def loop(projected: Projected, hidden: State, W_hh: Matrix, b_q: Tensor) -> TimeMajor:
+    """Follow the definition, a step at a time, and return all h; the rows of W_hh are those of r, z and n."""
+    states = []
+    for step in projected:
+        x_r, x_z, x_n = step.chunk(3, dim=1)
+        h_r, h_z, q = (hidden @ W_hh.T).chunk(3, dim=1)
+        r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
+        n = (x_n + r * (q + b_q)).tanh()
+        hidden = (1 - z) * n + z * hidden
+        states.append(hidden)
+    return torch.stack(states)
+
+
+class GRURecurrence(torch.autograd.Function):
+    """:func:`loop`, with back-propagation through time written by hand.
+
+    With a the gates before σ and tanh, L the loss, and ∂h_t all of L's gradient that reaches h_t:
+
+        ∂h_t = ∂L/∂h_t + z_{t+1} · ∂h_{t+1} + Uᵀ [∂a_r, ∂a_z, ∂q]_{t+1}
+        ∂a_z = ∂h_t · (h_{t-1} − n) · z (1 − z)         ∂a_n = ∂h_t · (1 − z) (1 − n²)
+        ∂a_r = ∂a_n · q · r (1 − r)                     ∂q   = ∂a_n · r
+        ∂U   = Σ_t [∂a_r, ∂a_z, ∂q]_t h_{t-1}ᵀ          ∂b_q = Σ_t ∂q_t
+
+    All but ∂h is known before the walk back begins, so it is computed for many steps at once.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, projected: Tensor, hidden: Tensor, W_hh: Tensor, b_q: Tensor, active: Active) -> Tensor:
+        """Return all h, (time, batch, hidden)."""
+        size = hidden.shape[1]
+        gates = torch.empty_like(projected)
+        states, recurrent = (blank(projected[:, :, :size], active) for _ in range(2))
+        U = W_hh.T.to(product_dtype(W_hh))
+        U_rz, U_n = U[:, : 2 * size], U[:, 2 * size :]
+        h = hidden
+        for t, n in enumerate(active):
+            rz, new = gates[t, :n, : 2 * size], gates[t, :n, 2 * size :]
+            plus_product(projected[t, :n, : 2 * size], h[:n], U_rz, out=rz).sigmoid_()
+            q = plus_product(b_q, h[:n], U_n, out=recurrent[t, :n])
+            torch.addcmul(projected[t, :n, 2 * size :], rz[:, :size], q, out=new).tanh_()
+            h = torch.lerp(new, h[:n], rz[:, size:], out=states[t, :n])
+        ctx.save_for_backward(gates, states, recurrent, hidden, U)
+        ctx.active = active
+        return states
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+        """Return the gradients of projected, hidden, W_hh and b_q."""
+        gates, states, recurrent, hidden, U = ctx.saved_tensors
+        size = hidden.shape[1]
+        W_rz, W_n = U.T[: 2 * size], U.T[2 * size :]
+        grad_gates, grad_q = blank(gates, ctx.active), blank(states, ctx.active)
+        grad_h, later = hidden.new_zeros(hidden.shape), 0
+        for steps in stretches(gates):
+            factors = _factors(gates[steps], recurrent[steps], one_earlier(states, hidden, steps))
+            for t in reversed(range(steps.start, steps.stop)):
+                n = ctx.active[t]
+                if later:
+                    grad_h[:later].mul_(gates[t + 1, :later, size : 2 * size])
+                    _carry(grad_h[:later], grad_gates[t + 1, :later, : 2 * size], W_rz)
+                    _carry(grad_h[:later], grad_q[t + 1, :later], W_n)
+                grad_h[:n].add_(grad_states[t, :n])
+                f_r, f_z, f_n = factors[t - steps.start, :n].chunk(3, dim=1)
+                grad_r, grad_z, grad_n = grad_gates[t, :n].chunk(3, dim=1)
+                torch.mul(grad_h[:n], f_z, out=grad_z)
+                torch.mul(grad_h[:n], f_n, out=grad_n)
+                torch.mul(grad_n, f_r, out=grad_r)
+                torch.mul(grad_n, gates[t, :n, :size], out=grad_q[t, :n])
+                later = n
+        grad_rz = grad_gates[:, :, : 2 * size]
+        grad_hidden = grad_h * gates[0, :, size : 2 * size]
+        grad_hidden += product(grad_rz[0], W_rz, U.dtype) + product(grad_q[0], W_n, U.dtype)
+        each = [outer_products(grads, states, hidden, U.dtype) for grads in (grad_rz, grad_q)]
+        grad_W_hh = torch.cat(each)
+        return grad_gates, grad_hidden, grad_W_hh, grad_q.sum(dim=(0, 1)), None
+
+
+def _factors(gates: Tensor, q: Tensor, before: Tensor) -> Tensor:
+    """Return what ∂a_r, ∂a_z and ∂a_n have as factors beside ∂a_n, ∂h and ∂h."""
+    factors = torch.empty_like(gates)
+    (r, z, n), (f_r, f_z, f_n) = gates.chunk(3, dim=2), factors.chunk(3, dim=2)
+    sigmoid_backward(q, r, grad_input=f_r)
+    sigmoid_backward(before - n, z, grad_input=f_z)
+    tanh_backward(1 - z, n, grad_input=f_n)
+    return factors
+
+
+def _carry(grad_h: Tensor, grad_later: Tensor, W: Matrix) -> None:
+    plus_product(grad_h, grad_later, W, out=grad_h)
+
+
+def recurrence(
+    projected: Projected, hidden: State, W_hh: Matrix, b_q: Tensor, active: Active | None = None
+) -> TimeMajor:
+    """Return what :func:`loop` returns, and the same gradients, sooner; ``active`` as for the Elman network."""
+    return cast(Tensor, GRURecurrence.apply(projected, hidden, W_hh, b_q, active or everyone(projected)))  # type: ignore[no-untyped-call]  # torch's

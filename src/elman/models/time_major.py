@@ -1,0 +1,91 @@
+"""Time first, and the longest sequence first: the order in which a recurrence reads a padded batch.
+
+At each time step the sequences that are still being read are then the first n_t of the batch, and the rest, which
+would be padding, is never computed.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from elman.tensors import Lengths
+
+State = Float[Tensor, "batch hidden"]
+TimeMajor = Float[Tensor, "time batch hidden"]
+Projected = Float[Tensor, "time batch gates"]
+Matrix = Float[Tensor, "rows columns"]
+
+Active = Sequence[int]
+"""How many sequences are read at each time step; it never grows."""
+
+NUMBERS_AT_ONCE = 800_000
+"""A stretch of time steps holds so many numbers: what is written for it is still in the cache when it is read."""
+
+
+def longest_first(lengths: Lengths) -> Tensor:
+    """Return (batch,), the sequences from long to short; those of equal length stay in order."""
+    return lengths.argsort(descending=True, stable=True)
+
+
+def active(lengths: Lengths, width: int) -> Active:
+    """Return how many sequences are longer than each step.
+
+    >>> active(torch.tensor([3, 1]), 4)
+    [2, 1, 1, 0]
+    """
+    steps = torch.arange(width, device=lengths.device)
+    counts: list[int] = (lengths > steps[:, None]).sum(dim=1).tolist()
+    return counts
+
+
+def everyone(x: Float[Tensor, "time batch *features"]) -> Active:
+    """Return the whole batch for every step."""
+    return [x.shape[1]] * x.shape[0]
+
+
+def blank(like: Float[Tensor, "time batch *features"], active: Active) -> Tensor:
+    """Return an array of that shape, to be filled: zero where no sequence is read, whatever it is elsewhere."""
+    made = torch.empty_like(like)
+    for step, n in zip(made, active, strict=True):
+        if n < len(step):
+            step[n:] = 0
+    return made
+
+
+def stretches(x: Float[Tensor, "time batch features"]) -> Iterator[slice]:
+    """Yield stretches of time steps, from the end to the start; each fits in a processor's cache."""
+    together = max(1, NUMBERS_AT_ONCE // x[0].numel())
+    for end in range(len(x), 0, -together):
+        yield slice(max(0, end - together), end)
+
+
+def one_earlier(states: TimeMajor, first: State, steps: slice) -> Tensor:
+    """Return the state before each of those steps; ``first`` is that before step 0."""
+    if steps.start:
+        return states[steps.start - 1 : steps.stop - 1]
+    return torch.cat([first[None], states[: steps.stop - 1]])
+
+
+def last(states: TimeMajor, lengths: Lengths | None) -> State:
+    """Return each sequence's state at its last step; without lengths, those of the last step of all."""
+    if lengths is None:
+        return states[-1]
+    batch = states.shape[1]
+    places = (lengths - 1) * batch + torch.arange(batch, device=states.device)
+    return states.flatten(0, 1).index_select(0, places)
+
+
+def reversal(lengths: Lengths, width: int) -> Int[Tensor, "time batch"]:
+    """Return (time, batch): for each step the one that it changes with when each sequence is turned around.
+
+    >>> reversal(torch.tensor([3, 2]), 4)
+    tensor([[2, 1],
+            [1, 0],
+            [0, 2],
+            [3, 3]])
+    """
+    time = torch.arange(width, device=lengths.device)[:, None]
+    mirrored = lengths - 1 - time
+    return torch.where(mirrored >= 0, mirrored, time)
