@@ -106,7 +106,7 @@ def train(
     except BaseException:
         directory.drop_if_untrained()
         raise
-    print(f"best epoch {summary['best_epoch']}: {summary['headline']}")
+    print(f"{directory.config.loop.keep} epoch {summary['best_epoch']}: {summary['headline']}")
 
 
 @app.command
