@@ -71,10 +71,13 @@ class Follows:
         return UNKNOWN if self.wrong(prefix) else self.vocab.ids[max(law, key=law.__getitem__)]
 
 
-def followed(name: str, wrong: Callable[[str], bool], longest: int = 40) -> dict[str, int | None] | None:
+def followed(
+    name: str, wrong: Callable[[str], bool], longest: int = 40, prefixes: int = 100_000
+) -> dict[str, int | None] | None:
     law = language(name)
     vocab = Vocab.from_counts(dict.fromkeys(law.alphabet, 1))
-    return forced_steps(Follows(law, vocab, wrong), law, vocab, longest, random.Random(0))
+    model, chance = Follows(law, vocab, wrong), random.Random(0)
+    return forced_steps(model, law, vocab, longest=longest, prefixes=prefixes, chance=chance)
 
 
 @pytest.mark.parametrize("at_once", [1, 60, 100_000])
@@ -87,8 +90,7 @@ def test_forced_steps_are_followed_to_the_first_wrong_one(at_once: int, monkeypa
             assert found == {"to_length": 2 * n - 2, "wrong_at_length": 2 * n, "to_n": n - 1}
     assert followed("anbn", "aaa".__eq__) == {"to_length": 40, "wrong_at_length": None, "to_n": 20}  # b may follow too
     assert followed("anbn", "".__eq__) == {"to_length": 0, "wrong_at_length": 2, "to_n": 0}
-    monkeypatch.setattr(generalisation, "FORCED_PREFIXES", 60)
-    assert followed("anbn", "x".__eq__)["to_length"] == {1: 14, 60: 14, 100_000: 40}[at_once]
+    assert followed("anbn", "x".__eq__, prefixes=60)["to_length"] == {1: 14, 60: 14, 100_000: 40}[at_once]
 
 
 @pytest.mark.parametrize(

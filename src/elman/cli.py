@@ -314,7 +314,11 @@ def grade(
 
 @app.command
 def generalise(
-    *runs: Path, factors: tuple[int, ...] = (1, 2, 4, 10, 100), figure: Path | None = None, json: Json = False
+    *runs: Path,
+    factors: tuple[int, ...] = (1, 2, 4, 10, 100),
+    forced_prefixes: int = 2_000_000,
+    figure: Path | None = None,
+    json: Json = False,
 ) -> None:
     """Hold a language model to its language on strings longer, and deeper, than it was trained on.
 
@@ -335,6 +339,8 @@ def generalise(
         Run directories of language models on a formal language.
     factors
         How many times the longest training string.
+    forced_prefixes
+        Stop looking for a wrong forced step after so many prefixes. The default reads aⁿbⁿ to n = 1,413.
     figure
         Where to draw it, of one run. The default is figures/generalisation.svg in the run directory.
     json
@@ -352,7 +358,7 @@ def generalise(
         raise ConfigError(f"--figure names one picture, and there are {len(runs)} runs.", "Leave it out.")
     measured = []
     for path in runs:
-        measured.append(generalise_run(Run(path), factors))
+        measured.append(generalise_run(Run(path), factors, forced_prefixes=forced_prefixes))
         generalisation_figure(figure or path / "figures" / "generalisation.svg", measured[-1])
         if len(runs) == 1 or not json:
             _show(measured[-1], print_generalisation, json)

@@ -40,11 +40,13 @@ PREFIXES = 200_000
 """At most so many prefixes a length, unless one string has more."""
 STEPS_AT_ONCE = 2_000
 FORCED_PREFIXES = 2_000_000
-"""How far forced steps are followed: about so many prefixes in all. Of aⁿbⁿ, one string a length, it is n = 1,413."""
+"""How far forced steps are followed: about so many prefixes in all. For aⁿbⁿ, one string a length, to n = 1,413."""
 PREFIXES_AT_ONCE = 100_000
 
 
-def generalise(run: Run, factors: Sequence[int] = FACTORS, seed: int = 0) -> dict[str, Any]:
+def generalise(
+    run: Run, factors: Sequence[int] = FACTORS, seed: int = 0, forced_prefixes: int = FORCED_PREFIXES
+) -> dict[str, Any]:
     """Hold a run's next-symbol distributions to the generator's on strings longer (and deeper) than those of training.
 
     Parameters
@@ -55,6 +57,8 @@ def generalise(run: Run, factors: Sequence[int] = FACTORS, seed: int = 0) -> dic
         How many times the length, and for brackets the depth, of the longest training string.
     seed
         Of the strings.
+    forced_prefixes
+        How many prefixes to read, at most, in search of a forced step that is wrong.
 
     Returns
     -------
@@ -92,7 +96,9 @@ def generalise(run: Run, factors: Sequence[int] = FACTORS, seed: int = 0) -> dic
         "val_cross_entropy_nats": run.result("training")["val_cross_entropy_nats"] if run.finished else None,
         "trained_to_length": longest,
         "by_length": by_length,
-        "forced": forced_steps(model, law, trained_on.vocab, max(factors) * longest, chance),
+        "forced": forced_steps(
+            model, law, trained_on.vocab, longest=max(factors) * longest, prefixes=forced_prefixes, chance=chance
+        ),
     }
     if isinstance(law, Brackets | Dyck):
         deepest = max(map(depth_of, strings))
@@ -145,7 +151,7 @@ def _row_over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def forced_steps(
-    model: LanguageModel, law: Language, vocab: Vocab, longest: int, chance: random.Random
+    model: LanguageModel, law: Language, vocab: Vocab, *, longest: int, prefixes: int, chance: random.Random
 ) -> dict[str, Any] | None:
     """Follow a model from the shortest strings on until it takes a forced step wrong.
 
@@ -157,8 +163,8 @@ def forced_steps(
     ----------
     model, law, vocab
         The model, the language without a limit, and the tokens.
-    longest
-        Go to strings of that length at most, or until ``FORCED_PREFIXES`` have been read.
+    longest, prefixes
+        Go to strings of that length at most, or until about so many prefixes have been read.
     chance
         Draws the strings.
 
@@ -184,7 +190,7 @@ def forced_steps(
         wrong_at = min(wrong, default=None)
         to_length = max((len(s) for s in strings if wrong_at is None or len(s) < wrong_at), default=to_length)
         read += sum(len(string) + 1 for string in strings)
-        if wrong_at is not None or read >= FORCED_PREFIXES:
+        if wrong_at is not None or read >= prefixes:
             break
     figures = {"to_length": to_length, "wrong_at_length": wrong_at}
     return figures | ({"to_n": to_length // len(law.alphabet)} if isinstance(law, EqualBlocks) else {})
