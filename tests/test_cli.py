@@ -318,9 +318,25 @@ def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
     code, out, _ = elman("grade", *two)
     assert code == 0
     assert "over 2 runs" in out
-    code, _, err = elman("grade")
-    assert code == 2
-    assert "No run is named" in err
+    for command in ("grade", "generalise"):
+        code, _, err = elman(command)
+        assert code == 2
+        assert "No run is named" in err
+    factors = ("--factors", 1, "--factors", 2)
+    code, out, _ = elman("generalise", *two[:2], *factors, "--json")
+    generalised = json.loads(out)
+    assert code == 0
+    best = min(generalised["runs"], key=lambda run: run["val_cross_entropy_nats"])
+    assert generalised["over_runs"]["chosen"] == best["run"]
+    assert [row["factor"] for row in generalised["over_runs"]["by_depth"]] == [1, 2]
+    code, out, _ = elman("generalise", *two[:2], *factors)
+    assert code == 0
+    assert out.count("Forced steps:") == 2
+    assert f"{best['val_cross_entropy_nats']:.6f} (the best)" in out
+    assert all((Path(run) / "figures" / "generalisation.svg").exists() for run in two[:2])
+    code, out, err = elman("generalise", *two[:2], "--figure", "one.svg")
+    assert (code, out) == (2, "")
+    assert "--figure" in err
 
 
 def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:

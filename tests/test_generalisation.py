@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,13 @@ from elman import generalisation
 from elman.config import ModelConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError
-from elman.generalisation import depth_of, divergence, generalise, next_log_probs, tells
-from elman.languages import language
+from elman.generalisation import depth_of, divergence, forced_steps, generalise, next_log_probs, over_runs, tells
+from elman.languages import Language, language
 from elman.models.language_model import LanguageModel
 from elman.presets import preset
 from elman.runs import Run
 from elman.training import train
-from elman.vocab import START
+from elman.vocab import PAD, START, UNKNOWN, Vocab
 
 
 def test_divergence_by_hand() -> None:
@@ -47,6 +48,83 @@ def test_depth() -> None:
     assert [depth_of(s) for s in ("", "()", "(()(()))", "([{}])")] == [0, 1, 3, 3]
 
 
+class Follows:
+    """A model that says what the law says, as :func:`forced_steps` asks a model, until a prefix it takes wrong."""
+
+    bias = torch.zeros(1)
+
+    def __init__(self, law: Language, vocab: Vocab, wrong: Callable[[str], bool]) -> None:
+        self.law, self.vocab, self.wrong = law, vocab, wrong
+
+    def __call__(self, ids: torch.Tensor, states: list[str] | None) -> tuple[torch.Tensor, list[str]]:
+        states = states or [""] * len(ids)
+        logits = torch.zeros(*ids.shape, len(self.vocab))
+        for row, tokens in enumerate(ids.tolist()):
+            for step, token in enumerate(tokens):
+                if token != PAD:  # behind the string, where nothing is asked
+                    states[row] += "" if token == START else self.vocab.tokens[token]
+                    logits[row, step, self.next(states[row])] = 1
+        return logits, states
+
+    def next(self, prefix: str) -> int:
+        law = self.law.next_symbol_distribution(prefix)
+        return UNKNOWN if self.wrong(prefix) else self.vocab.ids[max(law, key=law.__getitem__)]
+
+
+def followed(
+    name: str, wrong: Callable[[str], bool], longest: int = 40, prefixes: int = 100_000
+) -> dict[str, int | None] | None:
+    law = language(name)
+    vocab = Vocab.from_counts(dict.fromkeys(law.alphabet, 1))
+    model, chance = Follows(law, vocab, wrong), random.Random(0)
+    return forced_steps(model, law, vocab, longest=longest, prefixes=prefixes, chance=chance)
+
+
+@pytest.mark.parametrize("at_once", [1, 60, 100_000])
+def test_forced_steps_are_followed_to_the_first_wrong_one(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generalisation, "PREFIXES_AT_ONCE", at_once)
+    monkeypatch.setattr(generalisation, "STEPS_AT_ONCE", 7)
+    for n in (1, 2, 3, 12):
+        for prefix in ("a" * n + "b" * n, "a" * n + "b"):  # the end, and a b
+            found = followed("anbn", prefix.__eq__)
+            assert found == {"to_length": 2 * n - 2, "wrong_at_length": 2 * n, "to_n": n - 1}
+    assert followed("anbn", "aaa".__eq__) == {"to_length": 40, "wrong_at_length": None, "to_n": 20}  # b may follow too
+    assert followed("anbn", "".__eq__) == {"to_length": 0, "wrong_at_length": 2, "to_n": 0}
+    assert followed("anbn", "x".__eq__, prefixes=60)["to_length"] == {1: 14, 60: 14, 100_000: 40}[at_once]
+
+
+@pytest.mark.parametrize(
+    ("name", "to_length", "wrong_at"),
+    [("brackets", 8, 10), ("anbmcnm", 8, 10), ("anbncn", 6, 9), ("tomita2", 8, 10), ("ndfa", 6, 10)],
+)
+def test_of_any_language_the_last_length_before_a_wrong_step(name: str, to_length: int, wrong_at: int) -> None:
+    found = followed(name, lambda prefix: len(prefix) > 8)
+    assert (found["to_length"], found["wrong_at_length"]) == (to_length, wrong_at)
+    assert ("to_n" in found) == (name == "anbncn")
+
+
+@pytest.mark.parametrize("name", ["parity", "dyck1"])
+def test_where_no_step_is_forced_there_is_nothing_to_follow(name: str) -> None:
+    assert followed(name, "".__eq__, longest=1_000) is None
+
+
+def test_of_several_runs_validation_chooses() -> None:
+    def found(run: str, nats: float | None, accuracy: float) -> dict[str, object]:
+        row = {"factor": 2, "length": 40, "kl_nats": 1 - accuracy, "accuracy": accuracy}
+        return {"run": run, "data": "checksum", "val_cross_entropy_nats": nats, "by_length": [row]}
+
+    two = [found("first", 0.4, 0.5), found("second", 0.3, 1.0)]
+    over = over_runs(two)
+    assert over["chosen"] == "second"
+    [row] = over["by_length"]
+    assert (row["factor"], row["length"]) == (2, 40)
+    assert row["accuracy"]["mean"] == 0.75
+    assert (row["kl_nats"]["least"], row["kl_nats"]["most"]) == (0, 0.5)
+    assert over_runs([*two, found("unfinished", None, 1.0)])["chosen"] is None
+    with pytest.raises(ConfigError, match="different strings"):
+        over_runs([*two, {**two[0], "data": "other"}])
+
+
 def test_a_run_is_held_to_the_language_without_its_limit(tmp_path: Path) -> None:
     tables = {
         "data": {"strings": 10_000, "held_out_strings": 100, "max_symbols": 20},
@@ -70,6 +148,8 @@ def test_a_run_is_held_to_the_language_without_its_limit(tmp_path: Path) -> None
     limited = law.up_to(20).distribution_matrix(string)
     assert divergence(law.distribution_matrix(string), np.log(np.maximum(limited, 1e-9))).max() > 0.1
     assert far["kl_nats"] > 0
+    assert figures["forced"]["to_length"] >= 2  # of those with one pair, .end behind it is the most frequent
+    assert figures["val_cross_entropy_nats"] == run.result("training")["val_cross_entropy_nats"]
 
 
 def test_a_classifier_is_refused(tmp_path: Path) -> None:

@@ -199,9 +199,28 @@ def test_the_strings_are_the_courses_and_validation_is_drawn_apart() -> None:
     assert max(map(len, itertools.chain(short.split("train"), short.split("val")))) == 6
 
 
+def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
+    drawn = language("ndfa").sample(23, random.Random(5))
+    seen = []
+    for fold in range(4):
+        data = {"strings": 23, "data_seed": 5, "folds": 4, "fold": fold}
+        dataset = open_dataset(config_of("ndfa", data=data).data)
+        train, val = (
+            ["".join(dataset.vocab.decode(ids.tolist())) for ids in dataset.split(split)] for split in ("train", "val")
+        )
+        assert len(val) in (5, 6)
+        assert Counter(train + val) == Counter(drawn)
+        seen += val
+    assert Counter(seen) == Counter(drawn)
+
+
 @pytest.mark.parametrize(
     ("name", "tables", "message"),
     [
+        ("brackets", {"data": {"folds": 1}}, "no 1 folds"),
+        ("brackets", {"data": {"folds": 2_001}}, "no 2,001 folds"),
+        ("brackets", {"data": {"folds": 5, "fold": 5}}, "no fold 5"),
+        ("brackets", {"data": {"fold": 1}}, "--folds"),
         ("brackets", {"data": {"max_length": 5}}, "--max-length"),
         ("brackets", {"data": {"vocab_size": 5}}, "--vocab-size"),
         ("brackets", {"data": {"max_symbols": 1}}, "."),

@@ -18,7 +18,7 @@ from elman.checkpoint import load_weights
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
-from elman.errors import Interrupted, NonFiniteLoss, RunError
+from elman.errors import ConfigError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
 from elman.losses import Total
 from elman.runs import Run
@@ -241,6 +241,26 @@ def test_patience_stops_a_training_that_gets_no_better(tmp_path: Path, config: R
     summary = train(run, dataset, report=lines.append)
     assert (summary["epochs"], summary["best_epoch"]) == (3, 1)
     assert lines[-1].startswith("stopped")
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_what_is_kept(keep: str, tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    """Of a training that overshoots in its last epoch, as that epoch's rate is the highest."""
+    tables = {"loop": {"epochs": 3, "keep": keep}, "optim": {"warmup_epochs": 2.99, "learning_rate": 3.0}}
+    run = Run.create(tmp_path / "run", config.with_tables(tables, "test"), dataset)
+    weights = []
+    summary = train(run, dataset, report=lambda _: weights.append(run.weights_path.read_bytes()))
+    qualities = [(e["val_accuracy"], -e["val_cross_entropy_nats"]) for e in run.metrics("epoch")]
+    best = qualities.index(max(qualities)) + 1
+    assert best < 3
+    assert summary["best_epoch"] == {"best": best, "last": 3}[keep]
+    assert (weights[-1] == weights[best - 1]) == (keep == "best")
+    assert summary["val_accuracy"] == qualities[summary["best_epoch"] - 1][0]
+
+
+def test_patience_has_no_say_where_the_last_weights_are_kept(config: RunConfig) -> None:
+    with pytest.raises(ConfigError, match="--patience"):
+        config.with_tables({"loop": {"keep": "last", "patience": 2}}, "test")
 
 
 def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:

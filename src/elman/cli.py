@@ -106,7 +106,7 @@ def train(
     except BaseException:
         directory.drop_if_untrained()
         raise
-    print(f"best epoch {summary['best_epoch']}: {summary['headline']}")
+    print(f"{directory.config.loop.keep} epoch {summary['best_epoch']}: {summary['headline']}")
 
 
 @app.command
@@ -314,35 +314,56 @@ def grade(
 
 @app.command
 def generalise(
-    run: Path, /, *, factors: tuple[int, ...] = (1, 2, 4, 10, 100), figure: Path | None = None, json: Json = False
+    *runs: Path,
+    factors: tuple[int, ...] = (1, 2, 4, 10, 100),
+    forced_prefixes: int = 2_000_000,
+    figure: Path | None = None,
+    json: Json = False,
 ) -> None:
     """Hold a language model to its language on strings longer, and deeper, than it was trained on.
 
     At every prefix the model's distribution of the next symbol is compared with the generator's: mean divergence in
-    nats, and how often the model tells what may follow from what may not.
+    nats, and how often the model tells what may follow from what may not. Where one symbol alone may follow, the step
+    is forced; from the shortest strings on, every length is read until the model's most probable token is another.
 
         elman train brackets --max-symbols 50 --strings 150000
         elman generalise runs/brackets-lstm-1
+        elman generalise runs/anbn-lstm-1 runs/anbn-lstm-2 runs/anbn-lstm-3
+
+    Of several runs, which should differ in their seed alone, it also prints the means over them, how far each takes
+    every forced step right, and which of them is the best on validation.
 
     Parameters
     ----------
-    run
-        A run directory of a language model on a formal language.
+    runs
+        Run directories of language models on a formal language.
     factors
         How many times the longest training string.
+    forced_prefixes
+        Stop looking for a wrong forced step after so many prefixes. The default reads aⁿbⁿ to n = 1,413.
     figure
-        Where to draw it. The default is figures/generalisation.svg in the run directory.
+        Where to draw it, of one run. The default is figures/generalisation.svg in the run directory.
     json
-        Print the figures for a program to read.
+        Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
     """
     from elman.generalisation import generalise as generalise_run
+    from elman.generalisation import over_runs
     from elman.report.figures import generalisation_figure
-    from elman.report.terminal import print_generalisation
+    from elman.report.terminal import print_generalisation, print_generalisation_over_runs
     from elman.runs import Run
 
-    figures = generalise_run(Run(run), factors)
-    generalisation_figure(figure or run / "figures" / "generalisation.svg", figures)
-    _show(figures, print_generalisation, json)
+    if not runs:
+        raise ConfigError("No run is named.", "Say, for instance: elman generalise runs/brackets-lstm-1")
+    if figure is not None and len(runs) > 1:
+        raise ConfigError(f"--figure names one picture, and there are {len(runs)} runs.", "Leave it out.")
+    measured = []
+    for path in runs:
+        measured.append(generalise_run(Run(path), factors, forced_prefixes=forced_prefixes))
+        generalisation_figure(figure or path / "figures" / "generalisation.svg", measured[-1])
+        if len(runs) == 1 or not json:
+            _show(measured[-1], print_generalisation, json)
+    if len(runs) > 1:
+        _show({"runs": measured, "over_runs": over_runs(measured)}, print_generalisation_over_runs, json)
 
 
 @language_app.command(name="info")

@@ -27,6 +27,7 @@ Pooling = Literal["max", "mean", "last"]
 Precision = Literal["float32", "bf16"]
 Schedule = Literal["constant", "linear", "cosine"]
 Stack = Literal["deep", "sum"]
+Kept = Literal["best", "last"]
 Task = Literal["classification", "language-model"]
 SplitName = Literal["train", "val", "test", "unlabelled"]
 
@@ -58,6 +59,10 @@ class DataConfig:
     """Languages only: strings to train on, drawn as the course draws them."""
     held_out_strings: int = 20_000
     """Languages only: strings for validation, and as many for the test; drawn from other seeds."""
+    folds: int | None = None
+    """Languages only: validate on every n-th of the strings and train on the rest, instead of drawing others."""
+    fold: int = 0
+    """Languages only: which one of the --folds validates; the first is 0."""
     data_seed: int = 0
     """Languages only: the seed of the strings."""
     max_symbols: int | None = None
@@ -68,6 +73,14 @@ class DataConfig:
         _at_least(self, 0, "data_seed", "max_symbols")
         _at_least(self, 5, "vocab_size")
         _share(self, "synthetic_noise")
+        if self.folds is None and self.fold != 0:
+            raise ConfigError("--fold is one of the --folds, and there are none.", "Add, for instance, --folds 5.")
+        if self.folds is not None and not 2 <= self.folds <= self.strings:
+            raise ConfigError(
+                f"{self.strings:,} strings have no {self.folds:,} folds.", "Give 2 or more, up to one each."
+            )
+        if not 0 <= self.fold < (self.folds or 1):
+            raise ConfigError(f"There is no fold {self.fold} of {self.folds}.", "They are counted from 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +196,8 @@ class LoopConfig:
     """Times through the training data."""
     patience: int | None = None
     """Stop after this many epochs without a better validation."""
+    keep: Kept = "best"
+    """Keep the weights of the epoch that was best on validation, or those of the last, whatever validation says."""
     seed: int = 0
     """The one number that all random choices follow from."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
@@ -204,6 +219,8 @@ class LoopConfig:
         _at_least(self, 1, "epochs", "patience", "threads", "log_every", "samples", "max_new_tokens")
         _at_most(self, 4 * (os.cpu_count() or 1), "threads")
         _at_least(self, 0, "seed", "checkpoint_minutes")
+        if self.keep == "last" and self.patience is not None:
+            raise ConfigError("--keep last asks nothing of validation, and --patience does.", "Leave one of them out.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,7 +29,7 @@ from elman.runs import Run
 from elman.sampling import Sample, draw
 from elman.seeding import derive
 from elman.sequences import Sequences
-from elman.statistics import mean_over_seeds, wilson
+from elman.statistics import over_seeds, wilson
 from elman.text import Level, text_of, tokens_of
 from elman.vocab import Vocab
 
@@ -221,13 +221,7 @@ def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
             figures[name] = [run["lengths"][name] for run in graded]
     if all(run["seconds"] is not None for run in graded):
         figures["seconds"] = [run["seconds"] for run in graded]
-    summary = {}
-    for name, values in figures.items():
-        mean = mean_over_seeds(values)
-        ends = (mean.low, mean.high) if len(values) > 1 else (None, None)
-        least, most = min(values), max(values)
-        summary[name] = {"mean": mean.value, "low": ends[0], "high": ends[1], "least": least, "most": most}
-    return summary
+    return {name: over_seeds(values) for name, values in figures.items()}
 
 
 def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dict[str, Any]:

@@ -59,6 +59,19 @@ def ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> Estimate:
     return Estimate(value, value - margin, value + margin)
 
 
+def over_seeds(values: Sequence[float]) -> dict[str, float | None]:
+    """Return, ready for JSON, the ``mean`` of runs' figures, its 95% interval ``low`` to ``high``, ``least``, ``most``.
+
+    Of one run there is no interval, and its ends are None.
+
+    >>> over_seeds([0.5])
+    {'mean': 0.5, 'low': None, 'high': None, 'least': 0.5, 'most': 0.5}
+    """
+    mean = mean_over_seeds(values)
+    low, high = (mean.low, mean.high) if len(values) > 1 else (None, None)
+    return {"mean": mean.value, "low": low, "high": high, "least": min(values), "most": max(values)}
+
+
 def mean_over_seeds(values: Sequence[float]) -> Estimate:
     """Return the mean of independent runs' figures with Student's 95% interval (1908); of one run it has no ends.
 

@@ -207,7 +207,7 @@ def update(session: Session, loss: Total, right: Total) -> dict[str, Any]:
 
 
 def validate(session: Session) -> None:
-    """Close the epoch: measure it on validation, keep the weights if they are the best, keep the state."""
+    """Close the epoch: measure it on validation, keep its weights if they are to be kept, and the state."""
     state, position = session.state, session.state.position
     model = state.model if state.average is None else state.average.module
     measured = session.task.measure(session.fabric, model, position.epoch + 1, lambda: _keep_if_due(session))
@@ -215,7 +215,8 @@ def validate(session: Session) -> None:
     _refuse_non_finite(session, measured["cross_entropy_nats"])
     position.epoch += 1
     position.seconds += position.totals.seconds
-    if position.best_quality is None or quality > tuple(position.best_quality):
+    last = session.run.config.loop.keep == "last"
+    if last or position.best_quality is None or quality > tuple(position.best_quality):
         position.best_quality, position.best_epoch = list(quality), position.epoch
         save_weights(session.run.weights_path, model.state_dict())
     figures = {"epoch": position.epoch, **_training_figures(session)} | {f"val_{k}": v for k, v in measured.items()}

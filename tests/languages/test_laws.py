@@ -278,6 +278,22 @@ def test_an_impossible_prefix_has_no_law() -> None:
             language(name).next_symbol_distribution(prefix)
 
 
+@pytest.mark.parametrize("name", ["anbn", "anbncn", "anbncndn:p=0.3"])
+def test_the_closed_form_of_equal_blocks_is_step_by_step(name: str) -> None:
+    blocks = len(language(name).alphabet)
+    for law in (language(name), language(name).up_to(7 * blocks + 1)):
+        for n in range(1, 8):
+            whole = "".join(symbol * n for symbol in law.alphabet)
+            for tokens in (whole, whole[:-1], whole[: n + 1]):
+                np.testing.assert_array_equal(
+                    law.distribution_matrix(tokens), Language.distribution_matrix(law, tokens)
+                )
+    with pytest.raises(LanguageError, match="can produce"):
+        language(name).up_to(7 * blocks).distribution_matrix("".join(symbol * 8 for symbol in law.alphabet))
+    with pytest.raises(LanguageError, match="can produce"):
+        law.distribution_matrix("ba")
+
+
 def test_matrix_has_the_end_in_its_last_column() -> None:
     matrix = language("brackets").distribution_matrix("()")
     assert matrix.tolist() == [[1, 0, 0], [7 / 16, 9 / 16, 0], [0, 0, 1]]

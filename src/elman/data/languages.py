@@ -29,6 +29,8 @@ def law_of(config: DataConfig) -> Language:
 def open_language(config: DataConfig) -> Dataset:
     """Draw ``config.strings`` strings to train on, the very ones of the course, and others for validation.
 
+    With ``config.folds`` there are no others: one fold of those strings validates, and training has the rest.
+
     Raises
     ------
     LanguageError
@@ -44,7 +46,11 @@ def open_language(config: DataConfig) -> Dataset:
             )
     law = law_of(config)
     train = law.sample(config.strings, random.Random(config.data_seed))
-    val = law.sample(config.held_out_strings, random.Random(derive(config.data_seed, "validation strings")))
+    if config.folds is None:
+        val = law.sample(config.held_out_strings, random.Random(derive(config.data_seed, "validation strings")))
+    else:
+        val = train[config.fold :: config.folds]
+        train = [string for i, string in enumerate(train) if i % config.folds != config.fold]
     drawn: dict[SplitName, list[String]] = {"train": train, "val": val}
     if config.level != law.level:
         raise ConfigError(

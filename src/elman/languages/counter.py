@@ -65,6 +65,17 @@ class EqualBlocks(Machine[tuple[int, int, int]]):
         n, rest = divmod(len(tokens), len(self.alphabet))
         return n > 0 and rest == 0 and list(tokens) == [symbol for symbol in self.alphabet for _ in range(n)]
 
+    def distribution_matrix(self, tokens: Sequence[str]) -> Floats:
+        """Return `distributions` as an array; of a whole string in closed form, so that very long ones are quick."""
+        n = len(tokens) // len(self.alphabet)
+        if not self.is_member(tokens) or n > (self.most or n):
+            return super().distribution_matrix(tokens)
+        certain = np.eye(len(self.alphabet) + 1)
+        matrix: Floats = certain[np.arange(len(tokens) + 1) // n]  # what comes after i symbols stands in block i // n
+        matrix[1 : n + 1, 0] = [self._another(count) for count in range(1, n + 1)]
+        matrix[1 : n + 1, 1] = 1 - matrix[1 : n + 1, 0]
+        return matrix
+
     def entropy(self) -> Entropy:
         """Return the entropy of n: h(p) / (1 - p) without a limit."""
         if self.most is None:

@@ -139,6 +139,44 @@ def print_generalisation(figures: dict[str, Any]) -> None:
             counts = [f"{row[count]:,}" for count in (name, "strings", "prefixes")]
             table.add_row(f"{row['factor']}", *counts, f"{row['kl_nats']:.6f}", f"{row['accuracy']:.2%}")
         console.print(table)
+    console.print(f"Forced steps: {_forced(figures['forced'])}.", highlight=False)
+
+
+def print_generalisation_over_runs(figures: dict[str, Any]) -> None:
+    """Show the means that :func:`elman.generalisation.over_runs` returns, and how far each run goes."""
+    console, over = Console(), figures["over_runs"]
+    for key, name in (("by_length", "length"), ("by_depth", "depth")):
+        if key not in over:
+            continue
+        table = Table(title=f"{name}, over {len(figures['runs'])} runs: mean (least to most)")
+        for heading in ("times", name, "KL (nats a symbol)", "accuracy"):
+            table.add_column(heading, justify="right")
+        for row in over[key]:
+            shown = [_with_range(row["kl_nats"], "{:.6f}"), _with_range(row["accuracy"], "{:.2%}")]
+            table.add_row(f"{row['factor']}", f"{row[name]:,}", *shown)
+        console.print(table)
+    table = Table("run", "seed", "validation (nats a token)", "forced steps")
+    for run in figures["runs"]:
+        nats = run["val_cross_entropy_nats"]
+        mark = " (the best)" if run["run"] == over["chosen"] else ""
+        validation = "not finished" if nats is None else f"{nats:.6f}{mark}"
+        table.add_row(escape(run["run"]), f"{run['seed']}", validation, _forced(run["forced"]))
+    console.print(table)
+
+
+def _forced(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "the language has none"
+    reach = f"all right up to length {found['to_length']:,}"
+    if "to_n" in found:
+        reach += f", n = {found['to_n']:,}"
+    wrong_at = found["wrong_at_length"]
+    return f"{reach}; {'as far as was read' if wrong_at is None else f'one wrong at {wrong_at:,}'}"
+
+
+def _with_range(figure: dict[str, float], wording: str) -> str:
+    mean, least, most = (wording.format(figure[key]) for key in ("mean", "least", "most"))
+    return f"{mean} ({least} to {most})"
 
 
 def print_facts(known: dict[str, Any]) -> None:
