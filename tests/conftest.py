@@ -22,6 +22,7 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 
 REAL_IMDB = os.environ.get("ELMAN_IMDB", "")
+POSTGRES = os.environ.get("ELMAN_POSTGRES", "")
 
 POSITIVE = "A great film, it moved me.<br /><br />The cast is GREAT and the story holds number {}!"
 NEGATIVE = "A terrible film, it bored me.<br />The cast is wooden & the story falls apart, number {}."
@@ -112,3 +113,11 @@ def real_imdb(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.setenv("ELMAN_IMDB", REAL_IMDB)
     monkeypatch.setenv("ELMAN_CACHE", str(tmp_path_factory.getbasetemp() / "real-imdb"))
     return REAL_IMDB
+
+
+@pytest.fixture
+def postgres() -> str:
+    """The address of a database; a search that is kept there has a name of its own."""
+    if not POSTGRES:
+        pytest.skip("ELMAN_POSTGRES names no database: a search over several machines cannot be tried")
+    return POSTGRES

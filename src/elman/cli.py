@@ -3,6 +3,7 @@
 import errno
 import io
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -136,6 +137,94 @@ def evaluate(run: Path, /, *, split: EvaluatedSplit = "val", final: bool = False
     from elman.runs import Run
 
     _show(evaluate_run(Run(run), split, final=final, warn=_warn), print_evaluation, json)
+
+
+@app.command
+def tune(
+    data: str,
+    /,
+    *,
+    trials: int = 20,
+    hours: float | None = None,
+    processes: int = 1,
+    directory: Path | None = None,
+    storage: str | None = None,
+    space: Path | None = None,
+    options: Annotated[RunOptions, Parameter(name="*")] = NO_RUN_OPTIONS,
+    json: Json = False,
+) -> None:
+    """Search for the settings that a model learns best with, judged on validation.
+
+    What is searched is printed first. What you give a value on the command line is not searched; all else stands as the
+    preset has it. Each trial is a run directory; a trial that is worse than the median of the others after as many
+    epochs is stopped.
+
+        elman tune imdb --model lstm --trials 20 --processes 2
+        elman tune brackets --model elman --epochs 6 --hours 0.5
+        elman tune imdb --model gru --hidden-size 300 --space mine.toml
+
+    Every model has a space of its own; --space names a file with another:
+
+        [optim]
+        learning_rate = { low = 5e-4, high = 1e-2, log = true }
+        [model]
+        hidden_size = [150, 300, 450]
+
+    The same command continues: after Ctrl-C, after a crash, with more --trials or --hours, or beside a search that runs
+    already, in another terminal. A trial that was stopped goes on from its last checkpoint. With one process the same
+    seed gives the same trials. results.json holds every trial with its epochs and times; figures/search.svg draws the
+    best so far by trials and by time. In the end it prints the best trials and the command that trains the best one.
+
+    Parameters
+    ----------
+    data
+        The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
+    trials
+        How many there are to be in all.
+    hours
+        Begin no trial when all have taken so long together, over all processes.
+    processes
+        How many trials to train beside each other on this machine. Two with one thread each, which is the default of
+        --threads here, get more done than one with two.
+    directory
+        Where the search is kept. The default is runs/tune-DATA-MODEL.
+    storage
+        postgresql://USER@HOST/DATABASE, where several machines are to work on one search: give each the same command,
+        with the same last part of --directory. The default is an SQLite file in the directory.
+    space
+        A TOML file with what to search instead.
+    json
+        Print the log of all trials for a program to read; lines on how it goes are written to standard error.
+    """
+    from elman.config import parse_toml
+    from elman.options import command_line
+    from elman.report.terminal import print_search
+    from elman.tuning import Search, default_space, parse_space
+    from elman.tuning import tune as tune_model
+    from elman.tuning.space import configured, narrowed
+
+    start = _preset(data, options.data)
+    tables = _absolute(given_tables(options))
+    config = start.with_tables({**tables, "loop": {"threads": 1, **tables["loop"]}}, "the command line")
+    if space is None:
+        wanted = default_space(config)
+    else:
+        wanted = parse_space(parse_toml(space.read_text(encoding="utf-8"), str(space)), str(space))
+    search = Search(
+        config=config,
+        space=narrowed(wanted, tables),
+        directory=directory or Path("runs") / f"tune-{_slug(data)}-{config.model.layer}",
+        trials=trials,
+        hours=hours,
+        storage=storage,
+        processes=processes,
+    )
+    log = tune_model(search, lambda line: print(line, file=sys.stderr if json else sys.stdout, flush=True))
+    if log["best"] is not None:
+        best = configured(config, log["trials"][log["best"]]["params"])
+        untouched = best.with_tables({"loop": {"threads": tables["loop"].get("threads")}}, "the command line")
+        log["command"] = shlex.join(["elman", "train", *command_line(untouched)])
+    _show(log, print_search, json)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""The sections of a configuration as options of the command, each of them absent until it is given.
+"""The sections of a configuration as options of the command, each of them absent until it is given; and back.
 
 What is not given must not be mistaken for what is given and happens to be the default: a preset may say otherwise. So
 every section has a twin here whose fields are all ABSENT at first; types and help come from the section itself.
@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_origin, get_type_hints
 import docstring_parser
 from cyclopts import Parameter
 
-from elman.config import BatchConfig, DataConfig, LoopConfig, ModelConfig, OptimConfig
+from elman.config import BatchConfig, DataConfig, LoopConfig, ModelConfig, OptimConfig, RunConfig
 
 ABSENT: Any = object()
 """Not given; None is a value that can be."""
@@ -65,3 +65,30 @@ def given(options: Any) -> dict[str, Any]:
 def given_tables(options: Any) -> dict[str, dict[str, Any]]:
     """Return section → field → value of what was given."""
     return {section.name: given(getattr(options, section.name)) for section in fields(options)}
+
+
+def command_line(config: RunConfig) -> list[str]:
+    """Return the arguments of ``elman train`` that make ``config``: all in which it differs from its preset."""
+    from elman.presets import preset  # takes the languages with it
+
+    data = config.data
+    plain = preset(data.name).data
+    told = {name: getattr(data, name) for name in ("task", "level") if getattr(data, name) != getattr(plain, name)}
+    start = preset(data.name, **told)
+    arguments = [data.name, *(part for name, value in told.items() for part in (f"--{name}", value))]
+    for section in fields(config):
+        mine, usual = getattr(config, section.name), getattr(start, section.name)
+        hints = get_type_hints(type(mine), include_extras=True)
+        for item in fields(mine):
+            value = getattr(mine, item.name)
+            if item.name != "name" and value != getattr(usual, item.name):
+                arguments += _option(item.name, hints[item.name], value)
+    return arguments
+
+
+def _option(name: str, hint: Any, value: Any) -> list[str]:
+    renamed = [extra.name[0] for extra in getattr(hint, "__metadata__", ()) if extra.name]
+    option = renamed[0] if renamed else f"--{name.replace('_', '-')}"
+    if isinstance(value, bool):
+        return [option if value else option.replace("--", "--no-", 1)]
+    return [option, str(value)]

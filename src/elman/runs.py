@@ -88,6 +88,13 @@ class Run:
         if not (self.weights_path.exists() or self.checkpoints.exists() or self.metrics()):
             shutil.rmtree(self.path)
 
+    def keep_figures_alone(self) -> None:
+        """Remove weights, states, vocabulary and curves: what is left is the configuration and the metrics."""
+        for folder in (self.checkpoints, self.path / "tensorboard"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for path in (self.weights_path, self.path / "vocab.json"):
+            path.unlink(missing_ok=True)
+
     @property
     def finished(self) -> bool:
         """Whether the training came to its end."""
@@ -115,7 +122,18 @@ class Run:
         return level
 
     def vocab(self) -> Vocab:
-        """The tokens that the model knows."""
+        """The tokens that the model knows.
+
+        Raises
+        ------
+        RunError
+            They were dropped, as those of a finished trial are.
+        """
+        if not (self.path / "vocab.json").exists():
+            raise RunError(
+                f"{self.path} keeps its configuration and its metrics alone, as a finished trial does.",
+                "Train that configuration anew: elman tune prints the command for the best one.",
+            )
         return Vocab.load(self.path / "vocab.json")
 
     def open_dataset(self) -> Dataset:

@@ -60,10 +60,16 @@ class Session:
     writer: SummaryWriter
     interrupted: threading.Event
     report: Callable[[str], None]
+    after_epoch: Callable[[dict[str, Any]], None]
     last_checkpoint: float = field(default_factory=time.monotonic)
 
 
-def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> dict[str, Any]:
+def train(
+    run: Run,
+    dataset: Dataset,
+    report: Callable[[str], None] = print,
+    after_epoch: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> dict[str, Any]:
     """Train a run from where it is to its end.
 
     Parameters
@@ -74,6 +80,8 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
         Its data.
     report
         What to do with the line that each epoch ends with.
+    after_epoch
+        What to do with the figures of each epoch, when it is kept; what it raises ends the training there.
 
     Returns
     -------
@@ -93,7 +101,7 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
         result: dict[str, Any] = run.result("training")
         return result
     with run.locked(), _threads(run.config.loop.threads), kept_memory(), _interruptible() as interrupted:
-        session = set_up(run, dataset, interrupted, report)
+        session = set_up(run, dataset, interrupted, report, after_epoch)
         try:
             fit(session)
         finally:
@@ -104,7 +112,13 @@ def train(run: Run, dataset: Dataset, report: Callable[[str], None] = print) -> 
     return summary
 
 
-def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Callable[[str], None]) -> Session:
+def set_up(
+    run: Run,
+    dataset: Dataset,
+    interrupted: threading.Event,
+    report: Callable[[str], None],
+    after_epoch: Callable[[dict[str, Any]], None],
+) -> Session:
     """Build model and optimisers, and put the last saved state into them."""
     config = run.config
     fabric = make_fabric(config)
@@ -126,6 +140,7 @@ def set_up(run: Run, dataset: Dataset, interrupted: threading.Event, report: Cal
         writer=SummaryWriter(str(run.path / "tensorboard"), purge_step=state.position.step + 1),
         interrupted=interrupted,
         report=report,
+        after_epoch=after_epoch,
     )
 
 
@@ -226,6 +241,7 @@ def validate(session: Session) -> None:
     _keep(session)
     for each in (line, *session.task.details(measured)):
         session.report(each)
+    session.after_epoch(figures)
 
 
 def _training_figures(session: Session) -> dict[str, float]:

@@ -86,6 +86,37 @@ def generalisation_figure(path: Path, figures: dict[str, Any]) -> None:
     save_svg(figure, path)
 
 
+def search_figure(path: Path, log: dict[str, Any], points: Sequence[tuple[int, float, float]]) -> None:
+    """Draw the best value on validation so far against trials and against time, and each trial's own best as a dot.
+
+    Parameters
+    ----------
+    log
+        As :func:`elman.tuning.log.read_log` returns it.
+    points
+        Trials, seconds and best so far, as :func:`elman.tuning.log.best_so_far` yields them.
+    """
+    accuracy = log["metric"] == "val_accuracy"
+    scale, what = (100, "validation accuracy (%)") if accuracy else (1, "validation cross-entropy (nats a token)")
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    by_trials, by_time = figure.subplots(1, 2, sharey=True)
+    trials, spent, best = (np.array(column) for column in zip(*points, strict=True))
+    ends = np.flatnonzero(np.diff(trials, append=trials[-1] + 1))
+    by_trials.step(trials[ends], scale * best[ends], where="post", color=COLOURS[0], label="best so far")
+    by_time.step(spent / 60, scale * best, where="post", color=COLOURS[0])
+    ended = [trial for trial in log["trials"] if trial["state"] != "running"]
+    for state, marker, colour in (("complete", "o", COLOURS[1]), ("pruned", "x", COLOURS[3])):
+        dots = [(i, trial["value"]) for i, trial in enumerate(ended, start=1) if trial["state"] == state]
+        dots = [(i, scale * value) for i, value in dots if value is not None]
+        if dots:
+            by_trials.plot(*zip(*dots, strict=True), marker, color=colour, label=f"{state} trial", linestyle="none")
+    by_trials.set(xlabel="trials", ylabel=what)
+    by_trials.xaxis.get_major_locator().set_params(integer=True)
+    by_time.set(xlabel="time of the trials, one after another (min)")
+    by_trials.legend(fontsize="small")
+    save_svg(figure, path)
+
+
 def _in_epochs(entries: Entries, epochs: Entries) -> list[float]:
     """The step of each entry, counted in epochs; these differ a little in length."""
     ends = [0, *(entry["step"] for entry in epochs)]

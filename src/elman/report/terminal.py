@@ -1,10 +1,13 @@
 """Results as tables on a terminal."""
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from elman.progress import seconds
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
@@ -177,6 +180,44 @@ def _forced(found: dict[str, Any] | None) -> str:
 def _with_range(figure: dict[str, float], wording: str) -> str:
     mean, least, most = (wording.format(figure[key]) for key in ("mean", "least", "most"))
     return f"{mean} ({least} to {most})"
+
+
+def print_search(log: dict[str, Any]) -> None:
+    """Show the best trials of a search, as :func:`elman.tuning.log.read_log` returns it, and what mattered."""
+    console = Console()
+    better = -1 if log["direction"] == "maximize" else 1
+    complete = [trial for trial in log["trials"] if trial["state"] == "complete"]
+    best = sorted(complete, key=lambda trial: better * trial["value"])[:BEST_TRIALS]
+    others = Counter(trial["state"] for trial in log["trials"])
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
+    metric = log["metric"].replace("_", " ")
+    table = Table(title=f"the best of {len(log['trials'])} trials ({counted}), {seconds(log['seconds'])}")
+    table.add_column("")
+    for trial in best:
+        table.add_column(f"trial {trial['number']}", justify="right")
+    accuracy = log["metric"] == "val_accuracy"
+    table.add_row(metric, *(f"{trial['value']:.2%}" if accuracy else f"{trial['value']:.5f}" for trial in best))
+    table.add_row("best epoch", *(str(trial["best_epoch"]) for trial in best))
+    table.add_row("time", *(seconds(trial["seconds"]) for trial in best), end_section=True)
+    importance = log["importance"] or {}
+    if importance:
+        table.add_column("explains", justify="right")
+        table.caption = "explains: how much of the spread between good and poor trials"
+    for name in best[0]["params"] if best else ():
+        knobs = [_knob(trial["params"][name]) for trial in best]
+        share = [f"{importance[name]:.0%}"] if name in importance else []
+        table.add_row(name.partition(".")[2].replace("_", " "), *knobs, *share)
+    console.print(table)
+    if "command" in log:
+        console.print("Train the best one:")
+        console.print(f"  {log['command']}", highlight=False, markup=False, soft_wrap=True)
+
+
+BEST_TRIALS = 5
+
+
+def _knob(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def print_facts(known: dict[str, Any]) -> None:

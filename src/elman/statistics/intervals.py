@@ -1,4 +1,4 @@
-"""How sure a figure is. Intervals come from SciPy; this file gives them the field's names."""
+"""How sure one figure is. Intervals come from SciPy; this file gives them the field's names."""
 
 import math
 from collections.abc import Sequence
@@ -76,7 +76,7 @@ def mean_over_seeds(values: Sequence[float]) -> Estimate:
     """Return the mean of independent runs' figures with Student's 95% interval (1908); of one run it has no ends.
 
     >>> mean_over_seeds([0.88, 0.89, 0.90])
-    Estimate(value=0.89, low=0.8651586228752..., high=0.914841377124...)
+    Estimate(value=0.89, low=0.86515862288..., high=0.91484137711...)
     """
     from scipy.stats import t as student  # takes half a second
 

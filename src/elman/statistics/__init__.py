@@ -1,0 +1,31 @@
+"""How sure a figure is, and whether two models differ."""
+
+from elman.statistics.comparison import (
+    Difference,
+    PairedCounts,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    paired_over_seeds,
+    welch_over_seeds,
+)
+from elman.statistics.intervals import NORMAL_95, Estimate, Proportion, mean_over_seeds, ratio, wilson
+from elman.statistics.power import mcnemar_power, smallest_detectable_difference
+
+__all__ = [
+    "NORMAL_95",
+    "Difference",
+    "Estimate",
+    "PairedCounts",
+    "Proportion",
+    "holm",
+    "mcnemar",
+    "mcnemar_power",
+    "mean_over_seeds",
+    "paired_bootstrap",
+    "paired_over_seeds",
+    "ratio",
+    "smallest_detectable_difference",
+    "welch_over_seeds",
+    "wilson",
+]
