@@ -113,6 +113,7 @@ def test_data_info_and_show(elman: Command, archive: Path) -> None:
         (["study", "--profile", "quickest"], "quickest"),
         (["study", "absent.toml"], "absent.toml cannot be read as a study"),
         (["report", "."], ". is no study's directory"),
+        (["bundle", ".", "--name", "mine"], "[vunetid]_[assignment number]"),
         (["sing"], "sing"),
     ],
 )
@@ -185,7 +186,7 @@ def test_every_option_is_explained(elman: Command) -> None:
     for option in ("--model", "--tokens-per-batch", "--ema-decay", "--patience", "--resume"):
         assert option in out
     assert "ELMAN_IMDB" in out
-    for command in (["evaluate"], ["study"], ["report"], ["data", "info"], ["data", "show"]):
+    for command in (["evaluate"], ["study"], ["report"], ["bundle"], ["data", "info"], ["data", "show"]):
         code, out, _ = elman(*command, "--help")
         assert code == 0
         assert len(out) > 300
@@ -369,7 +370,7 @@ def test_what_a_language_cannot_be_is_refused(elman: Command, arguments: list[st
     assert message in err
 
 
-def test_a_study_of_one_s_own_is_done_and_reported(elman: Command, tmp_path: Path) -> None:
+def test_a_study_of_one_s_own_is_done_reported_and_bundled(elman: Command, tmp_path: Path) -> None:
     text = """
         title = "Mine"
         [[questions]]
@@ -385,6 +386,8 @@ def test_a_study_of_one_s_own_is_done_and_reported(elman: Command, tmp_path: Pat
     Path("runs/study-mine/report.html").unlink()
     assert elman("report", "runs/study-mine")[:2] == (0, "runs/study-mine/report.html\n")
     assert Path("runs/study-mine/report.html").exists()
+    assert elman("bundle", "runs/study-mine", "--name", "abc123_2")[:2] == (0, "abc123_2.zip\n")
+    assert Path("abc123_2.zip").exists()
     (tmp_path / "mine.toml").write_text(text.replace("brackets", "klingon").replace("strings = 50, ", ""))
     code, _, err = elman("study", "mine.toml")
     assert code == 2

@@ -186,6 +186,26 @@ def report(directory: Path, /) -> None:
     print(write_report(directory))
 
 
+@app.command
+def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
+    """Pack a study to be handed in: one zip of code, configuration, results and report.
+
+        elman bundle runs/study-quick --name abc123_2
+
+    Parameters
+    ----------
+    directory
+        A study's, such as runs/study-quick.
+    name
+        VUNETID_ASSIGNMENT, such as abc123_2; the zip is NAME.zip.
+    output
+        The folder that it is written into.
+    """
+    from elman.bundle import write_bundle
+
+    print(write_bundle(directory, name, output))
+
+
 @data_app.command
 def info(
     data: str, /, *, options: Annotated[DataOptions, Parameter(name="*")] = NO_DATA_OPTIONS, json: Json = False
