@@ -247,6 +247,10 @@ def test_differences_are_those_of_the_configurations() -> None:
     assert say.differences({"a": one}) == ""
 
 
+def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
+    assert say.overfitting({"a": classifier(losses=[(0.5, 0.5)])}) == ""
+
+
 def test_limits_are_those_of_the_results() -> None:
     def result(kind: str, seeds: list[int], status: str = "done") -> Figures:
         return {

@@ -16,7 +16,7 @@ from elman.errors import RunError
 from elman.progress import seconds
 from elman.report.pages import MARKDOWN
 from elman.report.study import write_report
-from elman.report.wording import count, escaped, excess, nats, percent, plain, points
+from elman.report.wording import count, escaped, excess, nats, percent, plain, points, tenths
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
 
@@ -45,7 +45,7 @@ def printed(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from NUMBER.findall(value)
     elif math.isfinite(value):
-        for write in (percent, points, count, nats, excess, plain, str):
+        for write in (percent, points, count, tenths, nats, excess, plain, str):
             yield write(value)
         yield from (f"{value:.1f}", f"{value:.2f}", *NUMBER.findall(seconds(value)))
 

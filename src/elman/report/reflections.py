@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from elman.report.wording import count, excess, interval, listed, nats, percent, plain, points, with_interval
+from elman.report.wording import count, excess, interval, listed, nats, percent, plain, points, tenths, with_interval
 
 Figures = dict[str, Any]
 Steps = dict[str, Figures]
@@ -85,8 +85,8 @@ def padding_grows(found: Figures) -> str:
     return (
         f"Drawn at random, batches of {count(first['batch_size'])} are {percent(first['random'])} padding, batches of"
         f" {count(last['batch_size'])} {percent(last['random'])}: the more texts share a batch, the longer the longest"
-        f" of them ({plain(round(last['mean_longest'], 1))} tokens on average, where a text has"
-        f" {plain(round(found['mean_length'], 1))}), and all are padded to it."
+        f" of them ({tenths(last['mean_longest'])} tokens on average, where a text has"
+        f" {tenths(found['mean_length'])}), and all are padded to it."
     )
 
 
@@ -120,7 +120,9 @@ def no_better_than_guessing(steps: Steps) -> str:
 def overfitting(steps: Steps) -> str:
     """Name the classifiers whose loss on validation rose while that on training still fell."""
     past = [f"{name} after epoch {count(epoch)}" for name, found in steps.items() if (epoch := _turning_point(found))]
-    rest = [name for name, found in steps.items() if not _turning_point(found)]
+    rest = [name for name, found in steps.items() if len(found["epochs"]) > 1 and not _turning_point(found)]
+    if not past and not rest:
+        return ""
     if not past:
         return f"{listed(rest)} had not begun to overfit: the loss on validation was at its lowest at the end."
     return f"Overfitting: the loss on validation rose while that on training still fell, of {listed(past)}." + (

@@ -46,7 +46,7 @@ def loss_curves(path: Path, steps: Steps) -> bool:
     """Draw the losses after every epoch: of training dashed, of validation with dots."""
     figure, axes = _figure("epoch", "cross-entropy (nats a text)")
     for name, found, colour, _ in _styled(steps):
-        _band(axes, found["epochs"], "train_loss_nats", colour, "--", label=f"{name}, training")
+        _band(axes, found["epochs"], "train_loss_nats", colour, ".--", label=f"{name}, training")
         _band(axes, found["epochs"], "val_cross_entropy_nats", colour, "o-", label=f"{name}, validation")
     axes.set_ylim(bottom=0)
     return _save(figure, axes, path)
@@ -108,9 +108,9 @@ def _pooled(parts: list[dict[str, float]]) -> tuple[float, float]:
 
 def confusions(path: Path, steps: Steps) -> bool:
     """Draw for each classifier which share of a class it takes for which, over all seeds."""
-    columns = min(PANELS_A_ROW, max(2, len(steps)))
+    columns = PANELS_A_ROW
     rows = -(-len(steps) // columns)
-    figure = Figure(figsize=(SIZE[0], 0.6 + 1.5 * rows), layout="constrained")
+    figure = Figure(figsize=(SIZE[0], 0.3 + 1.7 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (name, found) in zip(panels, steps.items(), strict=False):
         counts = np.sum([seed["confusion"] for seed in found["by_seed"]], axis=0)
@@ -123,13 +123,13 @@ def confusions(path: Path, steps: Steps) -> bool:
         axes.set_xticks(range(len(names)), names, fontsize=8)
         axes.set_yticks(range(len(names)), names, fontsize=8, rotation=90, va="center")
         axes.set_title(name, fontsize=9)
+        axes.set_xlabel("predicted", fontsize=8)
         for (row, column), share in np.ndenumerate(shares):
             shade = "#fefefe" if share > 50 else "#111111"
             axes.text(column, row, f"{share:.1f}%", ha="center", va="center", color=shade, fontsize=8)
     for axes in panels[len(steps) :]:
         axes.set_axis_off()
-    figure.supxlabel("predicted", fontsize=9)
-    figure.supylabel("true", fontsize=9)
+    panels[0].set_ylabel("true", fontsize=8)
     save_svg(figure, path)
     return True
 
@@ -257,7 +257,10 @@ def _figure(xlabel: str, ylabel: str) -> tuple[Figure, Axes]:
 
 def _save(figure: Figure, axes: Axes, path: Path) -> bool:
     if axes.get_xlabel() == "epoch":
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        low, high = axes.get_xlim()
+        if low > 0 and high - low < 1:  # a single epoch
+            axes.set_xlim(0.5, 1.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     handles, _ = axes.get_legend_handles_labels()
     if len(handles) > 1:
         figure.legend(loc="outside lower center", ncols=2, fontsize=8, frameon=False)

@@ -22,6 +22,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def tenths(number: float) -> str:
+    """Write a mean of counts: ``1,087.3``."""
+    return f"{number:,.1f}"
+
+
 def nats(value: float) -> str:
     """Write a cross-entropy: ``0.3199``."""
     return f"{value:.4f}"
@@ -61,6 +66,7 @@ FILTERS = {
     "percent": percent,
     "points": points,
     "count": count,
+    "tenths": tenths,
     "nats": nats,
     "excess": excess,
     "plain": plain,
