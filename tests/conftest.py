@@ -10,6 +10,7 @@ with install_import_hook(["elman.models", "elman.losses", "elman.batching", "elm
 
 import io
 import os
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -121,3 +122,21 @@ def postgres() -> str:
     if not POSTGRES:
         pytest.skip("ELMAN_POSTGRES names no database: a search over several machines cannot be tried")
     return POSTGRES
+
+
+@pytest.fixture(scope="session")
+def smoke_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smoke study, done once for all tests that read it."""
+    from elman.study import read_study, run_study
+
+    directory = tmp_path_factory.mktemp("smoke")
+    run_study(read_study("smoke"), directory, lambda _: None)
+    return directory
+
+
+@pytest.fixture
+def own_study(smoke_study: Path, tmp_path: Path) -> Path:
+    """A copy of its small files, to be changed; without runs, so without weights."""
+    copy = tmp_path / "own"
+    shutil.copytree(smoke_study, copy, ignore=shutil.ignore_patterns("runs"))
+    return copy

@@ -111,6 +111,9 @@ def test_data_info_and_show(elman: Command, archive: Path) -> None:
         (["evaluate", "."], ". is not a run directory"),
         (["evaluate", ".", "--split", "tset"], "tset"),
         (["study", "--profile", "quickest"], "quickest"),
+        (["study", "absent.toml"], "absent.toml cannot be read as a study"),
+        (["report", "."], ". is no study's directory"),
+        (["bundle", ".", "--name", "mine"], "[vunetid]_[assignment number]"),
         (["sing"], "sing"),
     ],
 )
@@ -183,7 +186,7 @@ def test_every_option_is_explained(elman: Command) -> None:
     for option in ("--model", "--tokens-per-batch", "--ema-decay", "--patience", "--resume"):
         assert option in out
     assert "ELMAN_IMDB" in out
-    for command in (["evaluate"], ["study"], ["data", "info"], ["data", "show"]):
+    for command in (["evaluate"], ["study"], ["report"], ["bundle"], ["data", "info"], ["data", "show"]):
         code, out, _ = elman(*command, "--help")
         assert code == 0
         assert len(out) > 300
@@ -381,3 +384,46 @@ def test_what_a_language_cannot_be_is_refused(elman: Command, arguments: list[st
     code, out, err = elman(*arguments)
     assert (code, out) == (2, "")
     assert message in err
+
+
+def test_a_study_of_one_s_own_is_done_reported_and_bundled(elman: Command, tmp_path: Path) -> None:
+    text = """
+        title = "Mine"
+        [[questions]]
+        title = "What is there?"
+        text = "There are {{ steps.strings.figures.vocab_size | count }} ids."
+        steps = [{ name = "strings", kind = "data", data = { name = "brackets", strings = 50, held_out_strings = 5 } }]
+    """
+    (tmp_path / "mine.toml").write_text(text)
+    code, out, _ = elman("study", "mine.toml")
+    assert code == 0
+    assert out.splitlines()[-1].endswith("the report is runs/study-mine/report.html")
+    assert "There are 6 ids." in Path("runs/study-mine/report.md").read_text()
+    Path("runs/study-mine/report.html").unlink()
+    assert elman("report", "runs/study-mine")[:2] == (0, "runs/study-mine/report.html\n")
+    assert Path("runs/study-mine/report.html").exists()
+    assert elman("bundle", "runs/study-mine", "--name", "abc123_2")[:2] == (0, "abc123_2.zip\n")
+    assert Path("abc123_2.zip").exists()
+    (tmp_path / "mine.toml").write_text(text.replace("brackets", "klingon").replace("strings = 50, ", ""))
+    code, _, err = elman("study", "mine.toml")
+    assert code == 2
+    assert "klingon" in err
+
+
+def test_a_study_with_a_failed_step_ends_with_an_error_and_a_report(elman: Command, tmp_path: Path) -> None:
+    small = 'data = { name = "negation", synthetic_size = 50 }, loop = { epochs = 1 }'
+    (tmp_path / "mine.toml").write_text(
+        f"""
+        [[questions]]
+        kind = "classifier"
+        steps = [
+            {{ name = "one", {small} }},
+            {{ name = "too-little", kind = "comparison", needs = ["one"] }},
+        ]
+        """
+    )
+    code, out, err = elman("study", "mine.toml")
+    assert code == 2
+    assert "FAILED: too-little" in out
+    assert "1 of 2 steps failed: too-little. The report says so." in " ".join(err.split())
+    assert "> **too-little is not here.**" in Path("runs/study-mine/report.md").read_text()

@@ -20,7 +20,7 @@ from rich.markup import escape
 
 from elman import __version__
 from elman.config import SamplingConfig, SplitName
-from elman.errors import ConfigError, DataError, ElmanError, Interrupted
+from elman.errors import ConfigError, DataError, ElmanError, Interrupted, is_out_of_memory
 from elman.options import DataOptions, RunOptions, given, given_tables
 
 if TYPE_CHECKING:
@@ -228,23 +228,71 @@ def tune(
 
 
 @app.command
-def study(*, profile: Literal["smoke", "quick"] = "quick", directory: Path | None = None) -> None:
-    """Train and compare the course's models, and write a report.
+def study(
+    file: Path | None = None,
+    /,
+    *,
+    profile: Literal["smoke", "quick"] = "quick",
+    directory: Path | None = None,
+) -> None:
+    """Do a study step by step, and write a report of it: HTML, PDF and Markdown.
 
     quick: mlp, elman, rnn and lstm on 20,000 IMDb reviews, in less than 20 minutes on two cores; where IMDb cannot be
-    had, on generated reviews. smoke: the same way on small generated data, in less than a minute. What is trained
-    already is not trained again.
+    had, on generated reviews. smoke: every kind of step on small generated data, in less than a minute. A step whose
+    result file is there is not repeated, unless its configuration or that of a step that it needs has changed.
+
+        elman study --profile quick
+        elman study mine.toml
 
     Parameters
     ----------
+    file
+        A study of your own instead; docs/study.md says what it holds.
     profile
         Which study.
     directory
-        Where its runs and its report are kept. The default is runs/study-PROFILE.
+        Where its results and its report are kept. The default is runs/study-PROFILE, or runs/study-FILE.
     """
-    from elman.study import read_study, run_study
+    from elman.study import read_study, run_study, study_from_file
 
-    run_study(read_study(profile), directory or Path("runs") / f"study-{profile}", lambda line: print(line, flush=True))
+    declared = read_study(profile) if file is None else study_from_file(file)
+    run_study(declared, directory or Path("runs") / f"study-{declared.name}", lambda line: print(line, flush=True))
+
+
+@app.command
+def report(directory: Path, /) -> None:
+    """Write a study's report anew from its result files: report.html, report.pdf and report.md.
+
+    What is missing is said in its place. No weights and no data are read.
+
+    Parameters
+    ----------
+    directory
+        A study's, such as runs/study-quick.
+    """
+    from elman.report.study import write_report
+
+    print(write_report(directory))
+
+
+@app.command
+def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
+    """Pack a study to be handed in: one zip of code, configuration, results and report.
+
+        elman bundle runs/study-quick --name abc123_2
+
+    Parameters
+    ----------
+    directory
+        A study's, such as runs/study-quick.
+    name
+        VUNETID_ASSIGNMENT, such as abc123_2; the zip is NAME.zip.
+    output
+        The folder that it is written into.
+    """
+    from elman.bundle import write_bundle
+
+    print(write_bundle(directory, name, output))
 
 
 @data_app.command
@@ -576,10 +624,8 @@ def main() -> None:
         sys.exit(USAGE_ERROR)
     except OSError as error:
         _fail(f"{error.filename or 'The system'}: {error.strerror or error}.", _remedy(error), USAGE_ERROR)
-    except MemoryError:
-        _fail("There is not enough memory.", SMALLER, USAGE_ERROR)
-    except RuntimeError as error:
-        if "allocate memory" not in str(error) and "out of memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
             raise
         _fail("There is not enough memory.", SMALLER, USAGE_ERROR)
 

@@ -8,7 +8,7 @@ import os
 import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 from cyclopts import Parameter
@@ -305,7 +305,7 @@ class RunConfig:
         """
         sections = {item.name: item.default_factory for item in fields(cls)}
         _known(tables, sections, "section", where)
-        return cls(**{name: _build(sections[name], table, f"{where} [{name}]") for name, table in tables.items()})
+        return cls(**{name: build(sections[name], table, f"{where} [{name}]") for name, table in tables.items()})
 
     def with_tables(self, tables: dict[str, Any], where: str) -> "RunConfig":
         """Return this configuration with the named fields changed."""
@@ -351,7 +351,14 @@ def read_config(path: Path) -> RunConfig:
     return RunConfig.from_tables(tables, str(path))
 
 
-def _build(section: Any, table: Any, where: str) -> Any:
+def build(section: Any, table: Any, where: str) -> Any:
+    """Build a dataclass from a table of plain values; a field that is not named has its default.
+
+    Raises
+    ------
+    ConfigError
+        A field is unknown, or a value cannot be.
+    """
     if not isinstance(table, dict):
         raise ConfigError(f"{where} is no table.", "Write it as [section] with a line a field.")
     hints = get_type_hints(section)
@@ -373,6 +380,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if not options:
         exact = value.__class__ is hint
         return exact or (hint is float and value.__class__ is int)
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
     if all(isinstance(option, str) for option in options):  # a Literal
         return value in options
     return any(_fits(value, option) for option in options)
@@ -382,6 +391,8 @@ def _type_name(hint: Any) -> str:
     options = get_args(hint)
     if not options:
         return "nothing" if hint is type(None) else str(hint.__name__)
+    if get_origin(hint) is list:
+        return f"a list of {_type_name(options[0])}"
     return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
 
 

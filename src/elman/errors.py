@@ -72,3 +72,8 @@ class NonFiniteLoss(ElmanError):
 
 class Interrupted(ElmanError):
     """The user pressed Ctrl-C, or the process was told to end; the state is kept."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether the machine's memory, or the device's, did not suffice; torch says it in words alone."""
+    return isinstance(error, MemoryError) or "allocate memory" in str(error) or "out of memory" in str(error)

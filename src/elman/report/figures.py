@@ -11,57 +11,6 @@ from matplotlib.figure import Figure
 from elman.files import new_file
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
-SMOOTHED_OVER = 5
-"""Logged steps that one point of a step curve is the running mean of."""
-
-Entries = Sequence[dict[str, Any]]
-
-
-def loss_figure(path: Path, steps: dict[str, Entries], epochs: dict[str, Entries]) -> None:
-    """Draw each run's training loss by step as a line, and its validation loss after each epoch as dots."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch", ylabel="cross-entropy (nats a text)")
-    for (name, entries), colour in zip(steps.items(), COLOURS, strict=False):
-        x = _in_epochs(entries, epochs[name])
-        axes.plot(
-            x,
-            _smoothed([entry["loss_nats"] for entry in entries]),
-            color=colour,
-            label=f"{name}, training (mean of {SMOOTHED_OVER} logged steps)",
-        )
-        dots = [entry["val_cross_entropy_nats"] for entry in epochs[name]]
-        axes.plot(range(1, len(dots) + 1), dots, "o--", color=colour, linewidth=0.8, label=f"{name}, validation")
-    axes.set_ylim(bottom=0)
-    axes.legend(ncols=2, fontsize="small")
-    save_svg(figure, path)
-
-
-def gradient_figure(path: Path, steps: dict[str, Entries], epochs: dict[str, Entries]) -> None:
-    """Draw each run's gradient norm before clipping, by step, on a logarithmic scale."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch", ylabel="gradient norm before clipping", yscale="log")
-    for (name, entries), colour in zip(steps.items(), COLOURS, strict=False):
-        x = _in_epochs(entries, epochs[name])
-        axes.plot(x, _smoothed([entry["grad_norm"] for entry in entries]), color=colour, label=name)
-    axes.legend(fontsize="small")
-    save_svg(figure, path)
-
-
-def accuracy_figure(path: Path, runs: dict[str, dict[str, Any]], epochs: dict[str, Entries]) -> None:
-    """Draw each run's validation accuracy against the time spent on training, with 95% intervals."""
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="training time (s)", ylabel="validation accuracy (%)")
-    for name, colour in zip(runs, COLOURS, strict=False):
-        accuracy, low, high = (
-            100 * np.array([entry[f"val_{key}"] for entry in epochs[name]])
-            for key in ("accuracy", "accuracy_low", "accuracy_high")
-        )
-        spent = np.cumsum([entry["seconds"] for entry in epochs[name]])
-        axes.errorbar(
-            spent, accuracy, yerr=[accuracy - low, high - accuracy], fmt="o-", color=colour, capsize=3, label=name
-        )
-    figure.legend(loc="outside right upper", fontsize="small")
-    save_svg(figure, path)
 
 
 def generalisation_figure(path: Path, figures: dict[str, Any]) -> None:
@@ -115,20 +64,6 @@ def search_figure(path: Path, log: dict[str, Any], points: Sequence[tuple[int, f
     by_time.set(xlabel="time of the trials, one after another (min)")
     by_trials.legend(fontsize="small")
     save_svg(figure, path)
-
-
-def _in_epochs(entries: Entries, epochs: Entries) -> list[float]:
-    """The step of each entry, counted in epochs; these differ a little in length."""
-    ends = [0, *(entry["step"] for entry in epochs)]
-    return list(np.interp([entry["step"] for entry in entries], ends, range(len(ends))))
-
-
-def _smoothed(values: Sequence[float]) -> list[float]:
-    window = min(SMOOTHED_OVER, len(values))
-    sums = np.cumsum([0.0, *values])
-    starts = np.maximum(np.arange(1, len(values) + 1) - window, 0)
-    ends = np.arange(1, len(values) + 1)
-    return list((sums[ends] - sums[starts]) / (ends - starts))
 
 
 def save_svg(figure: Figure, path: Path) -> None:

@@ -1,46 +1,186 @@
-"""The report of a study, in Markdown: every number comes from its results, and so does every sentence about them."""
+"""The report of a study: from its result files alone, through one Markdown source, to Markdown, HTML and PDF.
 
-from importlib.resources import files
-from itertools import pairwise
+    DIRECTORY/study.json + results/*.json  →  figures/*.svg, report.md  →  report.html, report.pdf
+
+Every number in it comes from a result file, and every sentence about them from :mod:`elman.report.reflections`.
+"""
+
+import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+import tomli_w
+from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined
 
-from elman.files import write_text
-from elman.progress import seconds
-from elman.report.figures import Entries, accuracy_figure, gradient_figure, loss_figure
-from elman.runs import Run
+from elman.errors import DataError, RunError
+from elman.files import read_json, write_text
+from elman.report.pages import write_html, write_pdf
+from elman.report.reflections import MEASURES, differences, limits, reflect
+from elman.report.study_figures import PICTURES
+from elman.report.wording import FILTERS, excess, nats
 
-
-def write_report(directory: Path, results: dict[str, Any], runs: dict[str, Run]) -> Path:
-    """Write ``report.md`` and its figures into ``directory``, and return its path."""
-    steps: dict[str, Entries] = {name: run.metrics("step") for name, run in runs.items()}
-    epochs: dict[str, Entries] = {name: run.metrics("epoch") for name, run in runs.items()}
-    loss_figure(directory / "figures" / "loss.svg", steps, epochs)
-    gradient_figure(directory / "figures" / "gradients.svg", steps, epochs)
-    accuracy_figure(directory / "figures" / "accuracy.svg", results["runs"], epochs)
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
-    environment.filters |= {"percent": "{:.2%}".format, "count": "{:,.0f}".format, "seconds": seconds}
-    source = files("elman.report").joinpath("study.md.j2").read_text(encoding="utf-8")
-    configurations = {name: run.config.to_toml() for name, run in runs.items()}
-    text = environment.from_string(source).render(
-        results, epochs=epochs, configurations=configurations, ranking=ranking(results["runs"])
-    )
-    path = directory / "report.md"
-    write_text(path, text)
-    return path
+NOT_MEASURED = "(not measured)"
 
 
-def ranking(runs: dict[str, dict[str, Any]]) -> str:
-    """Say in a sentence which models the intervals tell apart, from best to worst.
+def write_report(directory: Path) -> Path:
+    """Write figures, ``report.md``, ``report.html`` and ``report.pdf`` into ``directory``; return the HTML's path.
 
-    Two neighbours in the order are called better and worse only where their 95% intervals do not overlap. (Both
-    were measured on the same texts, so a paired test could tell more of them apart; this says less, never more.)
+    Raises
+    ------
+    RunError
+        It is no study's directory.
     """
-    order = sorted(runs, key=lambda name: -runs[name]["val_accuracy"])
-    sentences = []
-    for better, worse in pairwise(order):
-        apart = runs[better]["val_accuracy_low"] > runs[worse]["val_accuracy_high"]
-        sentences.append(f"{better} {'is better than' if apart else 'cannot be told from'} {worse}")
-    return "; ".join(sentences or order) + "."
+    study = read_study(directory)
+    results = {step["name"]: read_result(directory, step) for step in _steps(study)}
+    questions = [
+        _question(directory, number, question, results) for number, question in enumerate(study["questions"], start=1)
+    ]
+    done = {name: result for name, result in results.items() if result["status"] == "done"}
+    machines: list[dict[str, Any]] = []
+    for result in done.values():
+        if result["machine"] not in machines:
+            machines.append(result["machine"])
+    environment = Environment(
+        loader=PackageLoader("elman.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= FILTERS
+    environment.globals |= {"excess_of": excess, "nats_of": nats, "measures": MEASURES}
+    source = environment.get_template("report.md.j2").render(
+        study=study,
+        questions=questions,
+        results=results,
+        done=done,
+        machines=machines,
+        configurations=shared_configurations(done),
+        limits=limits(study, [*results.values()]),
+        seconds_in_all=sum(result["seconds"] for result in done.values()),
+    )
+    write_text(directory / "report.md", source)
+    write_pdf(directory, source)
+    return write_html(directory, source)
+
+
+def shared_configurations(done: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return for each kind of step what all its configurations share, as TOML, and what each has of its own."""
+    kinds: dict[str, dict[str, Any]] = {}
+    for name, result in done.items():
+        if result["config"]:
+            kinds.setdefault(result["kind"], {})[name] = {**tomllib.loads(result["config"]), "step": result["options"]}
+    found = []
+    for kind, configs in kinds.items():
+        first, *others = configs.values()
+        shared = {
+            section: {
+                key: value for key, value in table.items() if all(_has(other, section, key, value) for other in others)
+            }
+            for section, table in first.items()
+            if isinstance(table, dict)
+        }
+        own = {
+            name: {
+                section: {key: value for key, value in table.items() if not _has(shared, section, key, value)}
+                for section, table in config.items()
+                if isinstance(table, dict)
+            }
+            for name, config in configs.items()
+        }
+        found.append(
+            {"kind": kind, "shared": _toml(shared), "own": {name: _toml(tables) for name, tables in own.items()}}
+        )
+    return found
+
+
+def _has(config: dict[str, Any], section: str, key: str, value: Any) -> bool:
+    return key in config.get(section, {}) and config[section][key] == value
+
+
+def _toml(tables: dict[str, Any]) -> str:
+    return tomli_w.dumps({section: table for section, table in tables.items() if table})
+
+
+def read_study(directory: Path) -> dict[str, Any]:
+    """Read what a study declared.
+
+    Raises
+    ------
+    RunError
+        There is none, or none that this version can read.
+    """
+    try:
+        declared: dict[str, Any] = read_json(directory / "study.json")
+    except DataError as error:
+        raise RunError(f"{directory} is no study's directory ({error.problem})", "Make one: elman study.") from error
+    return declared
+
+
+def read_result(directory: Path, step: dict[str, str]) -> dict[str, Any]:
+    """Read a step's result; where it is missing, or another configuration's, say so in its place."""
+    path = directory / "results" / f"{step['name']}.json"
+    absent = {"step": step["name"], "kind": step["kind"], "options": {}}
+    try:
+        result: dict[str, Any] = read_json(path)
+        stale = result["digest"] != step["digest"]
+    except (DataError, KeyError, TypeError):
+        return {**absent, "status": "missing", "problem": "It has not been done, or its result file was lost."}
+    if stale:
+        return {**absent, "status": "missing", "problem": "The result file there is of another configuration."}
+    return result
+
+
+def _steps(study: dict[str, Any]) -> Iterable[dict[str, str]]:
+    return (step for question in study["questions"] for step in question["steps"])
+
+
+def _filled(text: str, results: dict[str, Any]) -> str:
+    """Put figures into a question's text; one that is not there is said not to be."""
+
+    class Absent(ChainableUndefined):
+        def __str__(self) -> str:
+            return NOT_MEASURED
+
+    environment = Environment(undefined=Absent)
+    environment.filters |= {name: _or_absent(write, Absent) for name, write in FILTERS.items()}
+    return environment.from_string(text).render(steps=results).strip()
+
+
+def _or_absent(write: Any, absent: type) -> Any:
+    return lambda value, *arguments: NOT_MEASURED if isinstance(value, absent) else write(value, *arguments)
+
+
+def _question(directory: Path, number: int, question: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """Return a question with what answers it, and its findings: the first sentence of each kind of step."""
+    groups = [*_groups(directory, number, question, results)]
+    said = {group["kind"]: group["reflections"][0] for group in groups if group["reflections"]}
+    findings = [finding for kind, finding in said.items() if kind != "data" or len(said) == 1]
+    return {**question, "text": _filled(question["text"], results), "groups": groups, "findings": findings}
+
+
+def _groups(
+    directory: Path, number: int, question: dict[str, Any], results: dict[str, Any]
+) -> Iterable[dict[str, Any]]:
+    """Yield the steps of a question kind by kind, with their pictures and what they say; each comparison by itself."""
+    kinds = dict.fromkeys(step["kind"] for step in question["steps"])
+    for kind in kinds:
+        named = {step["name"]: results[step["name"]] for step in question["steps"] if step["kind"] == kind}
+        for part in [{name: result} for name, result in named.items()] if kind == "comparison" else [named]:
+            done = {name: result["figures"] for name, result in part.items() if result["status"] == "done"}
+            yield {
+                "kind": kind,
+                "steps": done,
+                "absent": [result for result in part.values() if result["status"] != "done"],
+                "pictures": [
+                    *_pictures(directory, f"{number}-{'-'.join(part) if kind == 'comparison' else kind}", kind, done)
+                ],
+                "reflections": reflect(kind, done),
+                "differences": differences({name: results[name]["config"] for name in done if results[name]["config"]}),
+            }
+
+
+def _pictures(directory: Path, prefix: str, kind: str, steps: dict[str, Any]) -> Iterable[dict[str, str]]:
+    if not steps:
+        return
+    for picture in PICTURES[kind]:
+        file = f"figures/{prefix}-{picture.name}.svg"
+        if picture.draw(directory / file, steps):
+            yield {"file": file, "caption": picture.caption}

@@ -9,7 +9,7 @@ from elman.statistics.comparison import (
     paired_over_seeds,
     welch_over_seeds,
 )
-from elman.statistics.intervals import NORMAL_95, Estimate, Proportion, mean_over_seeds, ratio, wilson
+from elman.statistics.intervals import NORMAL_95, Estimate, Proportion, mean_over_seeds, over_seeds, ratio, wilson
 from elman.statistics.power import mcnemar_power, smallest_detectable_difference
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "mcnemar",
     "mcnemar_power",
     "mean_over_seeds",
+    "over_seeds",
     "paired_bootstrap",
     "paired_over_seeds",
     "ratio",

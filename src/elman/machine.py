@@ -1,0 +1,34 @@
+"""What a figure was measured with: versions, and the machine they ran on."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from elman import __version__
+
+
+def machine() -> dict[str, Any]:
+    """Return versions and hardware, ready for JSON."""
+    return {
+        "elman": __version__,
+        "torch": version("torch"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": os.cpu_count(),
+    }
+
+
+def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name, as the system tells it.
+
+    Parameters
+    ----------
+    cpuinfo
+        Where Linux tells it; elsewhere Python asks the system.
+    """
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

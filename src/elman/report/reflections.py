@@ -1,0 +1,407 @@
+"""What the figures say, in sentences: functions from figures to text, and nothing else.
+
+No sentence here is true of every result. Each is chosen by the figures, so that a ranking turned around turns the
+conclusion around. Two figures are called different only where the interval of their difference leaves zero out.
+"""
+
+import tomllib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from elman.report.wording import count, excess, interval, listed, nats, percent, plain, points, tenths, with_interval
+
+Figures = dict[str, Any]
+Steps = dict[str, Figures]
+"""Step → its figures."""
+
+HELD = 0.99
+"""The share of prefixes at which a model must tell what may follow, to be said to hold at that length."""
+
+MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
+    "val_accuracy": (points, "percentage points"),
+    "excess_nats_per_token": (excess, "nats a token"),
+    "val_bits_per_token": (excess, "bits a token"),
+}
+"""How a difference is written, and its unit."""
+
+GOOD = 0.99
+"""The share of grammatical samples from which on a model is said to have learnt its language."""
+
+
+def leakage(found: Figures) -> str:
+    """Say whether what a model is measured on was trained on."""
+    if "duplicates" not in found:
+        share = found.get("val_in_train_share")
+        if share is None:
+            return ""
+        if share == 0:
+            return "No validation string occurs among the training strings."
+        return (
+            f"{percent(share)} of the validation strings occur among the training strings too; the most frequent one"
+            f" is {percent(found['most_frequent_share'])} of these. A language that repeats itself so much cannot be"
+            " judged by strings that were held out: the excess over the floor and strings that are longer than those"
+            " of training tell more."
+        )
+    repeated = found["duplicates"]
+    if repeated["across_splits"] == repeated["val_in_train"] == 0:
+        return "No text of validation or test stands word for word in what is trained on."
+    return (
+        f"{count(repeated['val_in_train'])} validation texts stand word for word in what is trained on, and"
+        f" {count(repeated['across_splits'])} test texts in train; on these a model may remember instead of judge, so"
+        " figures on them are, by so many texts, a little too good."
+    )
+
+
+def lengths(found: Figures) -> str:
+    """Say how uneven the lengths are."""
+    train = found["splits"]["train"]
+    longest, median = train["length_max"], train["length_median"]
+    if longest == train["length_min"]:
+        return f"All texts have the same length, {count(longest)} tokens, so none needs padding."
+    return (
+        f"Half of the training texts have {plain(median)} tokens or fewer, the longest {count(longest)}: whatever"
+        " stands in a batch with that one is padded to its length."
+    )
+
+
+def vocabulary(found: Figures) -> str:
+    """Say how the number of embeddings follows from the vocabulary."""
+    what = "word" if found["level"] == "word" else "symbol"
+    return (
+        f"An embedding is a table with a row for every id: {count(found['vocab_size'])} rows here, one for each"
+        f" {what} that occurs and one for each of the specials .pad, .start, .end and .unk."
+    )
+
+
+def padding_grows(found: Figures) -> str:
+    """Say whether padding grows with the batch, by how much, and why."""
+    rows = found["rows"]
+    first, last = rows[0], rows[-1]
+    if not last["random"] > first["random"]:
+        return (
+            f"Padding does not grow with the batch here: {percent(first['random'])} with a batch of"
+            f" {count(first['batch_size'])}, {percent(last['random'])} with one of {count(last['batch_size'])}."
+        )
+    return (
+        f"Drawn at random, batches of {count(first['batch_size'])} are {percent(first['random'])} padding, batches of"
+        f" {count(last['batch_size'])} {percent(last['random'])}: the more texts share a batch, the longer the longest"
+        f" of them ({tenths(last['mean_longest'])} tokens on average, where a text has"
+        f" {tenths(found['mean_length'])}), and all are padded to it."
+    )
+
+
+def sorting_helps(found: Figures) -> str:
+    """Say what sorting by length does to padding, at the largest batch."""
+    last = found["rows"][-1]
+    if last["sorted"] < last["random"]:
+        return (
+            f"Sorted by length, batches of {count(last['batch_size'])} are {percent(last['sorted'])} padding instead of"
+            f" {percent(last['random'])}."
+        )
+    return f"Sorting by length saves nothing here: {percent(last['sorted'])} of the batches is padding all the same."
+
+
+def best_classifier(steps: Steps) -> str:
+    """Name the classifier of the highest accuracy, with its interval."""
+    best = max(steps, key=lambda name: steps[name]["summary"]["val_accuracy"]["mean"])
+    accuracy = steps[best]["summary"]["val_accuracy"]
+    highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
+    return f"{best} classifies {with_interval(accuracy)} of the validation texts rightly{highest}."
+
+
+def no_better_than_guessing(steps: Steps) -> str:
+    """Name the classifiers whose interval holds the accuracy of guessing."""
+    guessing = [
+        name for name, found in steps.items() if _holds(found["summary"]["val_accuracy"], 1 / len(found["class_names"]))
+    ]
+    return f"Of {listed(guessing)} it cannot be said that it does better than guessing a class." if guessing else ""
+
+
+def overfitting(steps: Steps) -> str:
+    """Name the classifiers whose loss on validation rose while that on training still fell."""
+    past = [f"{name} after epoch {count(epoch)}" for name, found in steps.items() if (epoch := _turning_point(found))]
+    rest = [name for name, found in steps.items() if len(found["epochs"]) > 1 and not _turning_point(found)]
+    if not past and not rest:
+        return ""
+    if not past:
+        return f"{listed(rest)} had not begun to overfit: the loss on validation was at its lowest at the end."
+    return f"Overfitting: the loss on validation rose while that on training still fell, of {listed(past)}." + (
+        f" {listed(rest)} had not come so far." if rest else ""
+    )
+
+
+def calibrated(steps: Steps) -> str:
+    """Say of the classifiers whether they are as sure as they are right."""
+    by_direction: dict[str, list[str]] = {"surer": [], "less sure": []}
+    for name, found in steps.items():
+        bins = [part for seed in found["by_seed"] for part in seed["calibration"]["bins"]]
+        gap = sum(part["sequences"] * (part["confidence"] - part["accuracy"]) for part in bins)
+        error = found["summary"]["val_calibration_error"]["mean"]
+        by_direction["surer" if gap > 0 else "less sure"].append(
+            f"{name} (expected calibration error {percent(error)})"
+        )
+    said = [f"{listed(names)}: {way} than right" for way, names in by_direction.items() if names]
+    return f"On average over the validation texts, {'; '.join(said)}."
+
+
+def leaning(steps: Steps) -> str:
+    """Say which class is taken for which more often; of two classes, by the first run."""
+    said = []
+    for name, found in steps.items():
+        if len(found["class_names"]) != 2:
+            continue
+        first, second = found["class_names"]
+        missed = {first: found["by_seed"][0]["confusion"][0][1], second: found["by_seed"][0]["confusion"][1][0]}
+        more, less = (first, second) if missed[first] > missed[second] else (second, first)
+        if missed[more] > missed[less]:
+            said.append(
+                f"{name} takes {count(missed[more])} {more} texts for {less} and {count(missed[less])} the other way"
+                " around"
+            )
+    return f"{'; '.join(said)}." if said else ""
+
+
+def seeds_differ(steps: Steps) -> str:
+    """Say how far apart the runs of different seeds are."""
+    said = [
+        f"{name} from {percent(accuracy['least'])} to {percent(accuracy['most'])}"
+        for name, found in steps.items()
+        if (accuracy := found["summary"]["val_accuracy"])["interval"] == "seeds"
+    ]
+    return f"From seed to seed the accuracy runs, of {listed(said)}." if said else ""
+
+
+def clipping_acted(steps: Steps) -> str:
+    """Say how often clipping acted."""
+    said = [
+        f"{name} {percent(found['clipped_share'])}"
+        for name, found in steps.items()
+        if found["clipped_share"] is not None
+    ]
+    free = [name for name, found in steps.items() if found["clipped_share"] is None]
+    parts = [f"Share of logged updates whose gradient was longer than the limit and was clipped: {listed(said)}."]
+    return " ".join((parts if said else []) + ([f"The gradients of {listed(free)} were not clipped."] if free else []))
+
+
+def distance_to_floor(steps: Steps) -> str:
+    """Say how far each language model is from the best possible one."""
+    said = []
+    for name, found in steps.items():
+        if "excess_nats_per_token" not in found["summary"]:
+            bits = found["summary"]["val_bits_per_token"]
+            unit = "character" if found["data"]["level"] == "char" else "word"
+            said.append(f"{name} needs {with_interval(bits, nats)} bits a {unit} of validation")
+            continue
+        figure, floor = found["summary"]["excess_nats_per_token"], found["summary"]["floor_nats_per_token"]["mean"]
+        distance = f"{with_interval(figure, excess)} nats a token above the floor of {nats(floor)}"
+        within_chance = all(seed["grade"]["fresh"]["excess_low"] <= 0 for seed in found["by_seed"])
+        same = ", no more than chance explains: it cannot be told from the generator" if within_chance else ""
+        said.append(f"{name} is {distance}{same}")
+    return "; ".join(said) + "."
+
+
+def learnt(steps: Steps) -> str:
+    """Say which language models write grammatical strings, by many samples."""
+    shares = {
+        name: found["summary"]["grammatical_share"]
+        for name, found in steps.items()
+        if "grammatical_share" in found["summary"]
+    }
+    good = [f"{name} {with_interval(share)}" for name, share in shares.items() if share["mean"] >= GOOD]
+    bad = [f"{name} {with_interval(share)}" for name, share in shares.items() if share["mean"] < GOOD]
+    said = [f"{percent(GOOD)} of the samples or more are grammatical: {listed(good)}."] if good else []
+    return " ".join(
+        said + ([f"Fewer than {percent(GOOD)} of the samples are grammatical: {listed(bad)}."] if bad else [])
+    )
+
+
+def course_verdict(steps: Steps) -> str:
+    """Hold the course's verdict, a majority of ten samples by its own check, to that of many samples."""
+    said = []
+    for name, found in steps.items():
+        history = [entry for entry in found["samples_by_epoch"] if entry["first_ten"]]
+        if not history or "grammatical_share" not in found["summary"]:
+            continue
+        first = next((entry["epoch"] for entry in history if _majority(entry["first_ten"])), None)
+        last, share = history[-1], found["summary"]["grammatical_share"]["mean"]
+        agrees = _majority(last["first_ten"]) == (share > 0.5)
+        passes = f"passes after epoch {count(first)} for the first time" if first else "passes after no epoch"
+        of_all = f"of all {count(found['samples_judged'])} samples {percent(share)} are grammatical"
+        verdict = "agrees with its last verdict" if agrees else "contradicts its last verdict"
+        said.append(f"{name} {passes} (of {count(last['epoch'])}); {of_all}, which {verdict}")
+    return f"By the course's check, whether most of ten samples are right: {'; '.join(said)}." if said else ""
+
+
+def temperature_matters(steps: Steps) -> str:
+    """Say at which temperature most samples are grammatical, and what the highest does."""
+    said = []
+    for name, found in steps.items():
+        rows = found.get("temperatures")
+        if not rows:
+            continue
+        best = max(rows, key=lambda row: row["grammatical_share"]["mean"])
+        hot = max(rows, key=lambda row: row["temperature"])
+        share = percent(best["grammatical_share"]["mean"])
+        text = f"{name} writes most grammatical strings at temperature {plain(best['temperature'])} ({share})"
+        if hot is not best:
+            text += f", and {percent(hot['grammatical_share']['mean'])} at {plain(hot['temperature'])}"
+        said.append(text)
+    return f"{'; '.join(said)}." if said else ""
+
+
+def generalises(steps: Steps) -> str:
+    """Say how far beyond the lengths of training each model tells what may follow from what may not."""
+    said = []
+    for name, found in steps.items():
+        known = found.get("generalisation")
+        for key, what in (("by_length", "long"), ("by_depth", "deep")):
+            rows = known.get(key, []) if known else []
+            broken = next((row for row in rows if row["accuracy"]["mean"] < HELD), None)
+            if rows and broken is None:
+                said.append(f"{name} holds up to {count(rows[-1]['factor'])} times as {what} as in training")
+            elif broken:
+                where = f"{count(broken['factor'])} times as {what} as in training"
+                said.append(f"{name} fails at {where} ({percent(broken['accuracy']['mean'])})")
+    if not said:
+        return ""
+    return f"Telling what may follow from what may not at {percent(HELD)} of the prefixes or more: {'; '.join(said)}."
+
+
+def prompts_continued(steps: Steps) -> str:
+    """Say how many strings are grammatical that go on from a prompt."""
+    said = [
+        f"{name} {with_interval(row['grammatical_share'])} from a prompt of {count(row['symbols'])} symbols"
+        for name, found in steps.items()
+        for row in found.get("prompts", [])
+    ]
+    return f"Grammatical strings among those that go on from a prompt: {'; '.join(said)}." if said else ""
+
+
+def ranking(found: Figures) -> str:
+    """Say which of the compared steps are better, and which cannot be told apart."""
+    write, unit = MEASURES[found["measure"]]
+    said = []
+    for pair in found["pairs"]:
+        if pair["apart"]:
+            by = f"{write(pair['difference'])} {unit} (95%: {interval(pair, write)})"
+            said.append(f"{pair['better']} is better than {pair['worse']} by {by}")
+        else:
+            said.append(f"{pair['better']} cannot be told from {pair['worse']}")
+    return "; ".join(said) + "."
+
+
+def gospel(found: Figures) -> str:
+    """Say whether the order that the course expects, LSTM before Elman before MLP, is the order found."""
+    order = [row["step"] for row in found["order"]]
+    expected = [name for name in ("lstm", "elman", "mlp") if name in order]
+    if found["measure"] != "val_accuracy" or len(expected) < 3:
+        return ""
+    mine = [name for name in order if name in expected]
+    if mine == expected:
+        return "The order that is usually expected, lstm before elman before mlp, is the order found."
+    return f"The usual expectation, lstm before elman before mlp, is not what was found: {', then '.join(mine)}."
+
+
+def differences(configs: dict[str, str]) -> str:
+    """Say in which options configurations (TOML) differ; of two or more."""
+    flat = {name: _flat(tomllib.loads(text)) for name, text in configs.items()}
+    keys = sorted(set().union(*(found.keys() for found in flat.values())))
+    varied = [key for key in keys if len({str(found.get(key)) for found in flat.values()}) > 1]
+    if len(configs) < 2 or not varied:
+        return ""
+    said = []
+    for key in varied:
+        values = {name: found.get(key, "none") for name, found in flat.items()}
+        told_by_name = all(name == value for name, value in values.items())
+        listing = ", ".join(f"{value} ({name})" for name, value in values.items())
+        said.append(f"`{key}`" if told_by_name else f"`{key}`: {listing}")
+    return f"They differ in {'; '.join(said)}; in nothing else."
+
+
+def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
+    """Say what the results cannot show; ``steps`` are whole results."""
+    said = []
+    done = [step for step in steps if step["status"] == "done"]
+    single = [step["step"] for step in done if len(step["options"].get("seeds", [0, 1])) == 1]
+    if study["data_missing"]:
+        said.append("The reviews are generated. What is found on them need not hold for reviews that people wrote.")
+    if single:
+        said.append(
+            f"{listed(single)}: one seed each. Their intervals say how far chance in the choice of texts can move a"
+            " figure, not how far another seed would."
+        )
+    if any(step["kind"] == "classifier" for step in done):
+        said.append(
+            "Each classifier's best epoch was chosen on the validation texts that its accuracy is measured on, so the"
+            " accuracy is a little too good. The test texts were not opened."
+        )
+    if any(step["kind"] == "comparison" and step["figures"]["against"] is None for step in done):
+        said.append("Each pair was compared by itself; the more pairs, the likelier that one of them is chance.")
+    if any("grammatical_share" in step["figures"].get("summary", {}) for step in done):
+        said.append("Samples show what a model mostly writes; on strings that are rare they say little.")
+    absent = [step["step"] for step in steps if step["status"] != "done"]
+    if absent:
+        said.append(f"Not here: {listed(absent)}. What rests on them is left out.")
+    return said
+
+
+REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
+    "data": (leakage, lengths, vocabulary),
+    "padding": (padding_grows, sorting_helps),
+    "classifier": (
+        best_classifier,
+        no_better_than_guessing,
+        seeds_differ,
+        overfitting,
+        calibrated,
+        leaning,
+        clipping_acted,
+    ),
+    "language-model": (
+        distance_to_floor,
+        learnt,
+        course_verdict,
+        temperature_matters,
+        prompts_continued,
+        generalises,
+        clipping_acted,
+    ),
+    "comparison": (ranking, gospel),
+}
+"""What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
+
+TOGETHER = ("classifier", "language-model")
+
+
+def reflect(kind: str, steps: Steps) -> list[str]:
+    """Return the sentences on steps of one kind; the first is the finding."""
+    if not steps:
+        return []
+    about: list[Any] = [steps] if kind in TOGETHER else list(steps.values())
+    return [said for figures in about for function in REFLECTIONS[kind] if (said := function(figures))]
+
+
+def _holds(figure: dict[str, Any], value: float) -> bool:
+    return figure["low"] is not None and figure["low"] <= value <= figure["high"]
+
+
+def _turning_point(found: Figures) -> int:
+    """Return the epoch after which validation got worse while training got better; 0 where it is the last."""
+    entries = found["epochs"]
+    val = [entry["val_cross_entropy_nats"]["mean"] for entry in entries]
+    train = [entry["train_loss_nats"]["mean"] for entry in entries]
+    lowest = min(range(len(val)), key=val.__getitem__)
+    return lowest + 1 if val[-1] > val[lowest] and train[-1] < train[lowest] else 0
+
+
+def _majority(ten: dict[str, int]) -> bool:
+    return 2 * ten.get("equal_counts", ten["grammatical"]) > ten["samples"]
+
+
+def _flat(tables: dict[str, Any]) -> dict[str, Any]:
+    return {
+        f"{section}.{key}": value
+        for section, table in tables.items()
+        if isinstance(table, dict)
+        for key, value in table.items()
+    }

@@ -1,0 +1,187 @@
+"""What a study file declares: questions, and the steps that answer each.
+
+title = "…"
+[bases.reviews.data]            # sections of a run that several steps share
+name = "imdb"
+[fallbacks.reviews.data]        # the same on data that every machine has
+name = "synth-reviews"
+[[questions]]
+title = "…"
+text = '''…'''                  # Markdown; {{ steps.NAME.figures.… }} names a figure
+base = "reviews"                # of its steps, where they do not say otherwise
+[[questions.steps]]
+name = "lstm"
+kind = "classifier"             # see elman.study.kinds
+seeds = [0, 1, 2]               # options of the kind
+model = { layer = "lstm" }      # sections of a run
+needs = []                      # steps before it whose results it reads
+"""
+
+import re
+from dataclasses import dataclass, fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from elman.config import RunConfig, build, parse_toml
+from elman.errors import ConfigError
+from elman.presets import preset
+from elman.study.kinds import KINDS
+
+Profile = Literal["smoke", "quick"]
+Tables = dict[str, Any]
+
+SECTIONS = tuple(item.name for item in fields(RunConfig))
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to be done.
+
+    Attributes
+    ----------
+    name
+        Its result is ``results/NAME.json``.
+    kind
+        One of :data:`elman.study.kinds.KINDS`.
+    options
+        Those of its kind, a dataclass.
+    config, fallback
+        Of its runs, and the same on data that every machine has; None where there is none.
+    needs
+        Names of earlier steps whose results it reads.
+    """
+
+    name: str
+    kind: str
+    options: Any
+    config: RunConfig | None
+    fallback: RunConfig | None
+    needs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and the steps that answer it."""
+
+    title: str
+    text: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study file declares; ``text`` is the file itself."""
+
+    name: str
+    title: str
+    questions: tuple[Question, ...]
+    text: str
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, in the order in which they are done."""
+        return tuple(step for question in self.questions for step in question.steps)
+
+
+def read_study(profile: Profile) -> Study:
+    """Read one of the studies that come with the package."""
+    return parse_study(files("elman.studies").joinpath(f"{profile}.toml").read_text(encoding="utf-8"), profile)
+
+
+def study_from_file(path: Path) -> Study:
+    """Read a study of one's own.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or it declares no study.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read as a study ({error}).", "Name a TOML file in UTF-8.") from error
+    return parse_study(text, path.stem)
+
+
+def parse_study(text: str, name: str) -> Study:
+    """Read a study from TOML.
+
+    Raises
+    ------
+    ConfigError
+        Something in it is unknown, or cannot be.
+    """
+    tables = parse_toml(text, name)
+    _known(tables, ("title", "bases", "fallbacks", "questions"), name)
+    bases, fallbacks = tables.get("bases", {}), tables.get("fallbacks", {})
+    _known(fallbacks, bases, f"{name} [fallbacks]")
+    questions: list[Question] = []
+    earlier: set[str] = set()
+    for number, table in enumerate(_tables(tables, "questions", name), start=1):
+        where = f"{name}, question {number}"
+        _known(table, ("title", "text", "base", "kind", "steps"), where)
+        shared = {key: table[key] for key in ("base", "kind") if key in table}
+        steps = []
+        for found in _tables(table, "steps", where):
+            steps.append(_step(shared | found, bases, fallbacks, earlier, where))
+            earlier.add(steps[-1].name)
+        questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), tuple(steps)))
+    return Study(name, tables.get("title", name), tuple(questions), text)
+
+
+def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: set[str], where: str) -> Step:
+    name = table.get("name", "")
+    where = f"{where}, step {name!r}"
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name in earlier:
+        raise ConfigError(
+            f"{where}: the name is missing, taken, or no part of a file's name.",
+            "Give every step a name of its own: letters, digits, - and _.",
+        )
+    kind = KINDS.get(table.get("kind", ""))
+    if kind is None:
+        raise ConfigError(f"{where}: there is no kind {table.get('kind')!r}.", f"There are: {', '.join(KINDS)}.")
+    needs = tuple(table.get("needs", []))
+    for need in needs:
+        if need not in earlier:
+            raise ConfigError(f"{where} needs {need!r}, which is no step before it.", "Declare it earlier.")
+    base = table.get("base")
+    if base is not None and base not in bases:
+        raise ConfigError(f"{where}: there is no base {base!r}.", f"There are: {', '.join(bases) or 'none'}.")
+    sections = {key: table[key] for key in SECTIONS if key in table}
+    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", *SECTIONS}}
+    config = fallback = None
+    if kind.reads is not None:
+        task = None if kind.reads == "any" else kind.reads
+        layers = [*([bases[base]] if base else []), sections]
+        config = _config(layers, task, where)
+        if base in fallbacks:
+            fallback = _config([*layers, fallbacks[base]], task, where)
+    elif sections:
+        raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Leave it out.")
+    return Step(name, table["kind"], build(kind.options, own, where), config, fallback, needs)
+
+
+def _config(layers: list[Tables], task: Any, where: str) -> RunConfig:
+    """Return the preset of the data that the layers name, changed by one after the other."""
+    data: Tables = {}
+    for layer in layers:
+        data |= layer.get("data", {})
+    config = preset(data.get("name", "imdb"), task or data.get("task"), data.get("level"))
+    for layer in layers:
+        config = config.with_tables(layer, where)
+    return config
+
+
+def _tables(table: Tables, name: str, where: str) -> list[Tables]:
+    found = table.get(name)
+    if not isinstance(found, list) or not found or not all(isinstance(item, dict) for item in found):
+        raise ConfigError(f"The study {where} has no [[{name}]].", "See docs/study.md for what a study file holds.")
+    return found
+
+
+def _known(given: Any, known: Any, where: str) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigError(f"The study {where} cannot be read: {name!r} is unknown.", f"Known: {', '.join(known)}.")

@@ -1,0 +1,206 @@
+"""Does the steps of a study in order, skips those that are done, and goes on where one fails."""
+
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from elman.data.table import open_dataset
+from elman.errors import DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
+from elman.files import read_json, write_json, write_text
+from elman.languages import is_language
+from elman.machine import machine
+from elman.progress import seconds
+from elman.report.study import write_report
+from elman.study.declaration import Step, Study
+from elman.study.kinds import KINDS
+from elman.study.work import Datasets, Report, Work
+
+FORMAT = 1
+"""The version of the result files; another one repeats every step."""
+
+Results = dict[str, dict[str, Any]]
+
+
+def run_study(study: Study, directory: Path, report: Report = print) -> Path:
+    """Do what is not done yet, write the report, and return its path.
+
+    Parameters
+    ----------
+    study
+        What to do.
+    directory
+        Where to keep it.
+    report
+        What to do with the lines that say how it goes.
+
+    Raises
+    ------
+    Interrupted
+        By Ctrl-C or a signal to end; the same study goes on from there.
+    DataError
+        The data cannot be had; nothing was begun.
+    RunError
+        A step failed. The others are done, and the report says so.
+    """
+    fallback, missing = _data(study, directory)
+    if missing is not None:
+        report(f"NOTE: {missing.problem} The study runs on generated reviews instead. {missing.remedy}")
+    digests = _digests(study, fallback=fallback)
+    _declare(study, directory, digests, missing)
+    datasets, results = Datasets(), Results()
+    for number, step in enumerate(study.steps, start=1):
+        path = directory / "results" / f"{step.name}.json"
+        done = _done(path, digests[step.name])
+        report(f"[{number}/{len(study.steps)}] {step.name}{f': done already, {path}' if done else ''}")
+        if done is None:
+            work = Work(
+                step.name,
+                step.options,
+                _config(step, fallback=fallback),
+                {need: results[need] for need in step.needs},
+                directory,
+                report,
+                datasets,
+            )
+            done = _outcome(step, work, digests[step.name])
+            write_json(path, done)
+        if done["status"] == "failed":
+            report(f"FAILED: {step.name}: {done['problem']} {done['remedy']}")
+        results[step.name] = done
+    return _close(study, directory, results, missing, report)
+
+
+def _data(study: Study, directory: Path) -> tuple[bool, SourceUnreachable | None]:
+    """Open the data of all steps that are to be done, before hours are spent; return whether to fall back, and why.
+
+    What was begun on the real data is not mixed with results on other data.
+    """
+    digests = _digests(study, fallback=False)
+    done = [_done(directory / "results" / f"{step.name}.json", digests[step.name]) is not None for step in study.steps]
+    opened = set()
+    for step, finished in zip(study.steps, done, strict=True):
+        data = step.config.data if step.config else None
+        if finished or data is None or data in opened or is_language(data.name):
+            continue
+        try:
+            open_dataset(data)
+            opened.add(data)
+        except SourceUnreachable as error:
+            begun = any(end for end, other in zip(done, study.steps, strict=True) if other.fallback is not None)
+            if begun or step.fallback is None:
+                raise
+            return True, error
+    return False, None
+
+
+def _config(step: Step, *, fallback: bool) -> Any:
+    return step.fallback if fallback and step.fallback is not None else step.config
+
+
+def _digests(study: Study, *, fallback: bool) -> dict[str, str]:
+    """Return the digest of each step: of its own configuration, and of the digests of what it needs."""
+    digests: dict[str, str] = {}
+    for step in study.steps:
+        config = _config(step, fallback=fallback)
+        content = {
+            "format": FORMAT,
+            "kind": step.kind,
+            "options": asdict(step.options),
+            "config": KINDS[step.kind].configuration(config),
+            "needs": {need: digests[need] for need in step.needs},
+        }
+        digests[step.name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return digests
+
+
+def _done(path: Path, digest: str) -> dict[str, Any] | None:
+    """Return a step's result, if it is there, was no failure, and bears that digest."""
+    try:
+        result: dict[str, Any] = read_json(path)
+        return result if (result["digest"], result["status"]) == (digest, "done") else None
+    except (DataError, KeyError, TypeError):
+        return None
+
+
+def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
+    """Do a step and return its result; a failure is a result too."""
+    config = work.configuration
+    result: dict[str, Any] = {
+        "step": step.name,
+        "kind": step.kind,
+        "digest": digest,
+        "options": asdict(step.options),
+        "config": KINDS[step.kind].configuration(config),
+        "needs": {need: found["digest"] for need, found in work.needs.items()},
+        "machine": machine(),
+    }
+    started = time.monotonic()
+    try:
+        for need, found in work.needs.items():
+            if found["status"] == "failed":
+                raise RunError(f"It needs {need}, which failed.", "Mend that first.")
+        outcome = {"status": "done", "figures": KINDS[step.kind].work(work)}
+    except Interrupted:
+        raise
+    except ElmanError as error:
+        outcome = {"status": "failed", "problem": error.problem, "remedy": error.remedy}
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        outcome = {"status": "failed", "problem": "There was not enough memory.", "remedy": "Take smaller batches."}
+    spent = {"seconds": time.monotonic() - started, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+    return result | spent | outcome
+
+
+def _declare(study: Study, directory: Path, digests: dict[str, str], missing: SourceUnreachable | None) -> None:
+    """Write down what the study is, for the report and for a reader."""
+    write_text(directory / "study.toml", study.text)
+    questions = [
+        {
+            "title": question.title,
+            "text": question.text,
+            "steps": [{"name": step.name, "kind": step.kind, "digest": digests[step.name]} for step in question.steps],
+        }
+        for question in study.questions
+    ]
+    declared = {"format": FORMAT, "name": study.name, "title": study.title, "questions": questions}
+    write_json(directory / "study.json", {**declared, "data_missing": missing.problem if missing else None})
+
+
+def _close(study: Study, directory: Path, results: Results, missing: SourceUnreachable | None, report: Report) -> Path:
+    write_json(directory / "results.json", main_figures(results))
+    path = write_report(directory)
+    spent = sum(result["seconds"] for result in results.values())
+    report(f"{seconds(spent)} of work; the report is {path}")
+    if missing:
+        report(f"NOTE: this was on generated reviews, not on IMDb. {missing.problem}")
+    failed = [name for name, result in results.items() if result["status"] == "failed"]
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(study.steps)} steps failed: {', '.join(failed)}. The report says so.",
+            "Mend the cause and give the same command again: only these are repeated.",
+        )
+    return path
+
+
+def main_figures(results: Results) -> dict[str, Any]:
+    """Return the main figures: ``classification.STEP.val_accuracy_mean``, ``…_low``, ``…_high``, ``seeds``, and so on.
+
+    The ends are those of the 95% interval: over seeds where there are several, over texts where there is one.
+    """
+    groups = {"classifier": "classification", "language-model": "language_models"}
+    found: dict[str, Any] = {group: {} for group in groups.values()}
+    for name, result in results.items():
+        if result["status"] == "done" and result["kind"] in groups:
+            summary = result["figures"]["summary"]
+            found[groups[result["kind"]]][name] = {
+                f"{figure}_{part}": values[part]
+                for figure, values in summary.items()
+                for part in ("mean", "low", "high")
+                if values[part] is not None
+            } | {"seeds": result["options"]["seeds"]}
+    return found

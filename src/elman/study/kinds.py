@@ -1,0 +1,55 @@
+"""The kinds of steps by name. A new kind is a function from :class:`Work` to figures, its options, and a line here."""
+
+import tomllib
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import tomli_w
+
+from elman.config import RunConfig, Task
+from elman.study.classifiers import ClassifierOptions, train_classifiers
+from elman.study.comparing import CompareOptions, compare
+from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
+from elman.study.language_models import LanguageModelOptions, train_language_models
+from elman.study.work import Work
+
+
+class Kind(NamedTuple):
+    """One kind of step.
+
+    Attributes
+    ----------
+    work
+        Does the step; its figures are ready for JSON.
+    options
+        A dataclass: what the kind can be told, beside the sections of a run.
+    reads
+        What it takes: a run's configuration for this task ("any" for whatever the data is), or None where it reads
+        other steps' results alone.
+    sections
+        The sections of that configuration which its figures follow from; a change elsewhere does not repeat it.
+    """
+
+    work: Callable[[Work], dict[str, Any]]
+    options: Any
+    reads: Task | Literal["any"] | None
+    sections: tuple[str, ...] = ()
+
+    def configuration(self, config: RunConfig | None) -> str | None:
+        """Return those sections as TOML, or None where it takes none."""
+        if config is None:
+            return None
+        tables = tomllib.loads(config.to_toml())
+        return tomli_w.dumps({section: tables[section] for section in self.sections})
+
+
+WHOLE_RUN = ("data", "batches", "model", "optim", "loop")
+
+
+KINDS: dict[str, Kind] = {
+    "data": Kind(describe_data, DataOptions, "any", ("data",)),
+    "padding": Kind(measure_padding, PaddingOptions, "any", ("data", "batches")),
+    "classifier": Kind(train_classifiers, ClassifierOptions, "classification", WHOLE_RUN),
+    "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
+    "comparison": Kind(compare, CompareOptions, None),
+}

@@ -1,0 +1,125 @@
+"""What a step is given to work with: its options, its data, what it needs of earlier steps, a place for its runs."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from elman.config import DataConfig, RunConfig, with_seed
+from elman.data.dataset import Dataset
+from elman.data.table import open_dataset
+from elman.errors import ConfigError, Interrupted
+from elman.runs import Run
+from elman.training import train
+
+Report = Callable[[str], None]
+
+
+class Datasets:
+    """Opens data, and keeps the last one open: steps beside each other mostly read the same."""
+
+    def __init__(self) -> None:
+        self._last: tuple[DataConfig, Dataset] | None = None
+
+    def open(self, config: DataConfig) -> Dataset:
+        """Open what ``config`` names."""
+        if self._last is None or self._last[0] != config:
+            self._last = config, open_dataset(config)
+        return self._last[1]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A step that is to be done.
+
+    Attributes
+    ----------
+    name
+        The step's.
+    options
+        Those of its kind.
+    configuration
+        Of its runs; None where its kind has none.
+    needs
+        The results of the steps that it needs, by name.
+    directory
+        The study's.
+    report
+        What to do with the lines that say how it goes.
+    datasets
+        Opens data.
+    """
+
+    name: str
+    options: Any
+    configuration: RunConfig | None
+    needs: dict[str, dict[str, Any]]
+    directory: Path
+    report: Report
+    datasets: Datasets = field(default_factory=Datasets)
+
+    @property
+    def config(self) -> RunConfig:
+        """The configuration of its runs."""
+        assert self.configuration is not None  # asked by kinds that have one
+        return self.configuration
+
+    def dataset(self) -> Dataset:
+        """Open the step's data."""
+        return self.datasets.open(self.config.data)
+
+    def trained(self, seeds: Sequence[int]) -> list[Run]:
+        """Return a finished run for each seed; what is trained already is not trained again."""
+        return [self._trained(with_seed(self.config, seed), seed) for seed in seeds]
+
+    def _trained(self, config: RunConfig, seed: int) -> Run:
+        path = self.directory / "runs" / f"{self.name}-{_digest(config)}"
+        dataset = self.dataset()
+        run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
+        several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
+        self.report(f"{'trained already' if run.finished else 'training'}: {path}{several}")
+        try:
+            train(run, dataset, self.report)
+        except Interrupted as stop:
+            raise Interrupted(stop.problem, "Continue with the same elman study.") from stop
+        return run
+
+
+def identity(dataset: Dataset) -> dict[str, Any]:
+    """Return which data it was, and how many sequences each split has."""
+    return {
+        "name": dataset.name,
+        "level": dataset.level,
+        "checksum": dataset.checksum,
+        "vocab_size": len(dataset.vocab),
+        "sequences": {name: len(part) for name, part in dataset.splits.items()},
+    }
+
+
+def check_seeds(seeds: list[int]) -> None:
+    """Refuse seeds of which a mean over runs cannot be made.
+
+    Raises
+    ------
+    ConfigError
+        There is none, one is negative, or one stands twice.
+    """
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"The seeds cannot be {seeds}.", "Give one or more, each once, such as [0, 1, 2].")
+
+
+def check_positive(name: str, values: Sequence[float]) -> None:
+    """Refuse a number that is not above zero.
+
+    Raises
+    ------
+    ConfigError
+        One is not.
+    """
+    if any(not value > 0 for value in values):
+        raise ConfigError(f"{name} cannot be {list(values)}.", "Give numbers above zero.")
+
+
+def _digest(config: RunConfig) -> str:
+    return hashlib.sha256(config.to_toml().encode()).hexdigest()[:8]

@@ -1,0 +1,287 @@
+"""Figures turned around turn the sentences around: none of them is true of every result."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elman.report import reflections as say
+from elman.report.reflections import REFLECTIONS, reflect
+from elman.report.study_figures import PICTURES
+from elman.study.kinds import KINDS
+
+Figures = dict[str, Any]
+
+
+def figure(mean: float, half: float | None = 0.01) -> Figures:
+    ends = (None, None) if half is None else (mean - half, mean + half)
+    return {"mean": mean, "low": ends[0], "high": ends[1], "least": mean, "most": mean, "interval": "texts"}
+
+
+def comparison(differences: dict[tuple[str, str], bool], order: list[str] | None = None) -> Figures:
+    pairs = [
+        {
+            "better": better,
+            "worse": worse,
+            "difference": 0.0124,
+            "low": 0.001 if apart else -0.001,
+            "high": 0.02,
+            "apart": apart,
+        }
+        for (better, worse), apart in differences.items()
+    ]
+    rows = [{"step": step} for step in order or []]
+    return {"measure": "val_accuracy", "better": "more", "order": rows, "pairs": pairs, "against": None}
+
+
+def classifier(**changed: Any) -> Figures:
+    epochs = [
+        {"train_loss_nats": {"mean": train}, "val_cross_entropy_nats": {"mean": val}}
+        for train, val in changed.get("losses", [(0.5, 0.5), (0.4, 0.45)])
+    ]
+    sure, right = changed.get("sure", 0.8), changed.get("right", 0.7)
+    return {
+        "class_names": ["positive", "negative"],
+        "summary": {
+            "val_accuracy": figure(changed.get("accuracy", 0.8)),
+            "val_calibration_error": figure(0.05),
+        },
+        "by_seed": [
+            {
+                "calibration": {"bins": [{"sequences": 10, "confidence": sure, "accuracy": right}]},
+                "confusion": changed.get("confusion", [[8, 2], [1, 9]]),
+            }
+        ],
+        "epochs": epochs,
+        "clipped_share": changed.get("clipped_share", 0.25),
+    }
+
+
+def writer(**changed: Any) -> Figures:
+    ten = {"samples": 10, "grammatical": changed.get("of_ten", 8)}
+    return {
+        "data": {"level": "char"},
+        "summary": {
+            "excess_nats_per_token": figure(changed.get("excess", 0.01), 0.002),
+            "floor_nats_per_token": figure(0.5, None),
+            "grammatical_share": figure(changed.get("share", 0.995), 0.001),
+        },
+        "by_seed": [{"grade": {"fresh": {"excess_low": changed.get("excess_low", 0.008)}}}],
+        "samples_by_epoch": [{"epoch": 1, "shown": [], "first_ten": ten}],
+        "samples_judged": 1_000,
+        "temperatures": [
+            {"temperature": temperature, "grammatical_share": figure(share)}
+            for temperature, share in changed.get("temperatures", [(0.5, 0.9), (1.5, 0.4)])
+        ],
+        "generalisation": {
+            "by_length": [
+                {"factor": factor, "accuracy": figure(share)}
+                for factor, share in changed.get("lengths", [(1, 1.0), (10, 0.5)])
+            ]
+        },
+        "prompts": [],
+        "clipped_share": None,
+    }
+
+
+def test_a_ranking_turned_around_turns_the_conclusion_around() -> None:
+    assert say.ranking(comparison({("lstm", "mlp"): True})).startswith(
+        "lstm is better than mlp by 1.24 percentage points"
+    )
+    assert say.ranking(comparison({("mlp", "lstm"): True})).startswith(
+        "mlp is better than lstm by 1.24 percentage points"
+    )
+    assert say.ranking(comparison({("mlp", "lstm"): False})) == "mlp cannot be told from lstm."
+
+
+def test_the_expected_order_is_confirmed_only_where_it_is_found() -> None:
+    expected = ["lstm", "gru", "elman", "mlp"]
+    assert "is the order found" in say.gospel(comparison({}, expected))
+    assert say.gospel(comparison({}, expected[::-1])).endswith("is not what was found: mlp, then elman, then lstm.")
+    assert say.gospel(comparison({}, ["lstm", "mlp"])) == ""
+
+
+@given(accuracies=st.lists(st.floats(0, 1), min_size=2, max_size=5, unique=True))
+def test_the_best_is_the_one_of_the_highest_accuracy(accuracies: list[float]) -> None:
+    steps = {f"m{place}": classifier(accuracy=accuracy) for place, accuracy in enumerate(accuracies)}
+    best = accuracies.index(max(accuracies))
+    assert say.best_classifier(steps).startswith(f"m{best} classifies")
+
+
+SLOPE = [
+    {"batch_size": 1, "random": 0.0, "sorted": 0.0, "mean_longest": 5},
+    {"batch_size": 9, "random": 0.5, "sorted": 0.1, "mean_longest": 10},
+]
+LEVEL = [{"batch_size": size, "random": 0.1, "sorted": 0.1, "mean_longest": 5} for size in (1, 9)]
+
+
+def lengths(least: int, median: float, most: int) -> Figures:
+    return {"splits": {"train": {"length_min": least, "length_median": median, "length_max": most}}}
+
+
+CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
+    (
+        say.overfitting,
+        {"a": classifier(losses=[(0.5, 0.4), (0.3, 0.45)])},
+        {"a": classifier()},
+        "a after epoch 1",
+        "not begun",
+    ),
+    (say.calibrated, {"a": classifier(sure=0.9)}, {"a": classifier(sure=0.6)}, "surer than", "less sure than"),
+    (
+        say.leaning,
+        {"a": classifier()},
+        {"a": classifier(confusion=[[9, 1], [3, 7]])},
+        "2 positive texts for negative",
+        "3 negative texts for positive",
+    ),
+    (say.no_better_than_guessing, {"a": classifier(accuracy=0.505)}, {"a": classifier()}, "Of a it cannot", ""),
+    (
+        say.clipping_acted,
+        {"a": classifier()},
+        {"a": classifier(clipped_share=None)},
+        "a 25.00%",
+        "of a were not clipped",
+    ),
+    (
+        say.distance_to_floor,
+        {"a": writer()},
+        {"a": writer(excess_low=-0.001)},
+        "a is 0.01000 (0.00800 to 0.01200) nats a token above the floor of 0.5000.",
+        "cannot be told from the generator",
+    ),
+    (say.learnt, {"a": writer()}, {"a": writer(share=0.98)}, "99.00% of the samples or more", "Fewer than 99.00%"),
+    (
+        say.course_verdict,
+        {"a": writer()},
+        {"a": writer(of_ten=5)},
+        "agrees",
+        "passes after no epoch (of 1); of all 1,000 samples 99.50% are grammatical, which contradicts",
+    ),
+    (
+        say.temperature_matters,
+        {"a": writer()},
+        {"a": writer(temperatures=[(0.5, 0.3), (1.5, 0.4)])},
+        "at temperature 0.5 (90.00%), and 40.00% at 1.5",
+        "at temperature 1.5 (40.00%).",
+    ),
+    (
+        say.generalises,
+        {"a": writer()},
+        {"a": writer(lengths=[(1, 1.0), (10, 0.995)])},
+        "a fails at 10 times as long as in training (50.00%)",
+        "a holds up to 10 times",
+    ),
+    (
+        say.padding_grows,
+        {"mean_length": 5, "rows": SLOPE},
+        {"mean_length": 5, "rows": LEVEL},
+        "batches of 1 are 0.00% padding, batches of 9 50.00%",
+        "does not grow",
+    ),
+    (say.sorting_helps, {"rows": SLOPE}, {"rows": LEVEL}, "10.00% padding instead of 50.00%", "saves nothing"),
+    (
+        say.leakage,
+        {"duplicates": {"across_splits": 123, "val_in_train": 4}},
+        {"duplicates": {"across_splits": 0, "val_in_train": 0}},
+        "4 validation texts stand word for word in what is trained on, and 123 test texts",
+        "No text",
+    ),
+    (
+        say.leakage,
+        {"val_in_train_share": 0.5, "most_frequent_share": 0.25},
+        {"val_in_train_share": 0.0},
+        "50.00% of the validation strings",
+        "No validation string",
+    ),
+    (
+        say.lengths,
+        lengths(1, 3.0, 9),
+        lengths(9, 9.0, 9),
+        "Half of the training texts have 3 tokens or fewer, the longest 9",
+        "none needs padding",
+    ),
+]
+
+
+@pytest.mark.parametrize(("function", "one", "other", "said_of_one", "said_of_other"), CONTRASTS)
+def test_other_figures_are_said_in_another_way(
+    function: Callable[[Any], str], one: Any, other: Any, said_of_one: str, said_of_other: str
+) -> None:
+    assert said_of_one in function(one)
+    assert said_of_one not in function(other)
+    assert said_of_other in function(other)
+    assert not said_of_other or said_of_other not in function(one)
+
+
+def test_names_in_the_sentences_follow_the_figures() -> None:
+    good, bad = classifier(accuracy=0.9, losses=[(0.5, 0.4), (0.3, 0.45)]), classifier(accuracy=0.501, sure=0.6)
+    straight = " ".join(reflect("classifier", {"one": good, "two": bad}))
+    swapped = " ".join(reflect("classifier", {"two": good, "one": bad}))
+    exchanged = straight.replace("one", "\0").replace("two", "one").replace("\0", "two")
+    assert swapped == exchanged
+    assert swapped != straight
+
+
+def test_of_several_seeds_their_range_is_said() -> None:
+    found = classifier()
+    assert say.seeds_differ({"a": found}) == ""
+    found["summary"]["val_accuracy"] |= {"least": 0.7, "most": 0.9, "interval": "seeds"}
+    assert "a from 70.00% to 90.00%" in say.seeds_differ({"a": found})
+
+
+def test_differences_are_those_of_the_configurations() -> None:
+    one, other = '[model]\nlayer = "mlp"\nsize = 3\n', '[model]\nlayer = "lstm"\nsize = 3\nextra = true\n'
+    said = say.differences({"a": one, "b": other})
+    assert (
+        said == "They differ in `model.extra`: none (a), True (b); `model.layer`: mlp (a), lstm (b); in nothing else."
+    )
+    assert say.differences({"mlp": one, "lstm": other.replace("extra = true\n", "")}) == (
+        "They differ in `model.layer`; in nothing else."
+    )
+    assert say.differences({"a": one, "b": one}) == ""
+    assert say.differences({"a": one}) == ""
+
+
+def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
+    assert say.overfitting({"a": classifier(losses=[(0.5, 0.5)])}) == ""
+
+
+def test_limits_are_those_of_the_results() -> None:
+    def result(kind: str, seeds: list[int], status: str = "done") -> Figures:
+        return {
+            "step": "s",
+            "kind": kind,
+            "status": status,
+            "options": {"seeds": seeds},
+            "figures": {"summary": {}, "against": None},
+        }
+
+    study = {"data_missing": None}
+    one = " ".join(say.limits(study, [result("classifier", [0])]))
+    assert "s: one seed each" in one
+    assert "test texts were not opened" in one
+    assert "one seed each" not in " ".join(say.limits(study, [result("classifier", [0, 1])]))
+    assert "Not here: s." in " ".join(say.limits(study, [result("classifier", [0], "missing")]))
+    assert "generated" in say.limits({"data_missing": "No IMDb."}, [])[0]
+    assert say.limits(study, []) == []
+
+
+def test_every_kind_of_step_has_its_place_in_the_report() -> None:
+    templates = Path(say.__file__).parent / "templates"
+    assert set(KINDS) == set(PICTURES) == set(REFLECTIONS)
+    assert all((templates / f"{kind}.md.j2").exists() for kind in KINDS)
+
+
+def test_real_figures_are_reflected_on_in_every_way(smoke_study: Path) -> None:
+    """What the engine writes is what the sentences read."""
+    said: dict[str, list[str]] = {}
+    for path in smoke_study.glob("results/*.json"):
+        result = json.loads(path.read_text())
+        said.setdefault(result["kind"], []).extend(reflect(result["kind"], {result["step"]: result["figures"]}))
+    assert set(said) == set(KINDS)
+    assert all(sentence.endswith(".") for sentences in said.values() for sentence in sentences)

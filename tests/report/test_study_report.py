@@ -1,0 +1,156 @@
+"""The report is made of the result files alone, and says nothing that they do not."""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pypandoc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from elman.errors import RunError
+from elman.progress import seconds
+from elman.report.pages import MARKDOWN
+from elman.report.study import write_report
+from elman.report.wording import count, escaped, excess, nats, percent, plain, points, tenths
+
+NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
+
+SAID_WITHOUT_FIGURES = {"95%", "99.00%"}
+"""How wide the intervals are, and from which share on a model is said to have learnt."""
+
+
+def values(found: Any, key: str = "") -> Iterator[Any]:
+    """Yield every number and every text of a result, and how long its lists are; curves are not printed."""
+    if isinstance(found, dict):
+        for name, part in found.items():
+            if name not in {"curves", "length_quantiles", "log_odds", "labels"}:
+                yield from values(part, name)
+    elif isinstance(found, list):
+        yield len(found)
+        for part in found:
+            yield from values(part, key)
+    elif found is not None:
+        yield found
+
+
+def printed(value: Any) -> Iterator[str]:
+    """Yield every way in which the report may print a value."""
+    if isinstance(value, bool):
+        return
+    if isinstance(value, str):
+        yield from NUMBER.findall(value)
+    elif math.isfinite(value):
+        for write in (percent, points, count, tenths, nats, excess, plain, str):
+            yield write(value)
+        yield from (f"{value:.1f}", f"{value:.2f}", *NUMBER.findall(seconds(value)))
+
+
+def untraceable(report: str, directory: Path) -> list[str]:
+    """Return the numbers of a report that stand in no result file of the study."""
+    results = [json.loads(path.read_text()) for path in directory.glob("results/*.json")]
+    known = {text for result in results for value in values(result) for text in printed(value)} | SAID_WITHOUT_FIGURES
+    known |= {count(len(results)), *NUMBER.findall(seconds(sum(result["seconds"] for result in results)))}
+    text = re.sub(r"\]\(figures/[^)]*\)", "]", report.replace("\\", ""))
+    return [number for number in NUMBER.findall(text) if number not in known]
+
+
+def test_every_number_stands_in_a_result_file(smoke_study: Path) -> None:
+    report = (smoke_study / "report.md").read_text()
+    assert len(NUMBER.findall(report)) > 500
+    assert untraceable(report, smoke_study) == []
+
+
+def test_a_number_that_stands_in_none_is_found(smoke_study: Path) -> None:
+    report = (smoke_study / "report.md").read_text()
+    accuracy = json.loads((smoke_study / "results" / "mlp.json").read_text())["figures"]["by_seed"][0]["accuracy"]
+    assert percent(accuracy) in report
+    assert set(untraceable(report.replace(percent(accuracy), "61.37%"), smoke_study)) == {"61.37%"}
+
+
+def test_it_needs_the_small_files_alone(smoke_study: Path, own_study: Path) -> None:
+    for made in [*own_study.glob("report.*"), *own_study.glob("figures/*"), own_study / "study.toml"]:
+        made.unlink()
+    path = write_report(own_study)
+    assert path == own_study / "report.html"
+    for file in (
+        "report.md",
+        "report.html",
+        "report.pdf",
+        *(f"figures/{p.name}" for p in smoke_study.glob("figures/*")),
+    ):
+        assert (own_study / file).read_bytes() == (smoke_study / file).read_bytes(), file
+
+
+def test_what_is_missing_failed_or_of_another_configuration_is_said_in_its_place(own_study: Path) -> None:
+    results = own_study / "results"
+    (results / "elman.json").unlink()
+    failed = json.loads((results / "rnn.json").read_text())
+    del failed["figures"]
+    failed |= {"status": "failed", "problem": "In step 3 the loss became nan.", "remedy": "…"}
+    (results / "rnn.json").write_text(json.dumps(failed))
+    stale = json.loads((results / "padding.json").read_text())
+    (results / "padding.json").write_text(json.dumps(stale | {"digest": "another"}))
+    (results / "clipping.json").write_text("{")
+    write_report(own_study)
+    report = (own_study / "report.md").read_text()
+    place = report.index("## Which model reads")
+    assert "> **elman is not here.** It has not been done, or its result file was lost." in report[place:]
+    assert "> **rnn is not here.** In step 3 the loss became nan." in report[place:]
+    assert "> **padding is not here.** The result file there is of another configuration." in report[:place]
+    assert "> **clipping is not here.**" in report[place:]
+    assert "mlp and lstm were trained" in report
+    assert "Not here: padding, elman, rnn and clipping." in report
+    assert "7 of 11 steps are done" in report
+
+
+def test_a_text_may_name_a_figure_and_says_where_it_is_not_there(own_study: Path) -> None:
+    study = json.loads((own_study / "study.json").read_text())
+    study["questions"][0]["text"] = (
+        "Ids: {{ steps.reviews.figures.vocab_size | count }}; {{ steps.none.figures.x | percent }};"
+        " {{ steps.reviews.figures.y.z }}."
+    )
+    (own_study / "study.json").write_text(json.dumps(study))
+    write_report(own_study)
+    assert "Ids: 51; (not measured); (not measured)." in (own_study / "report.md").read_text()
+
+
+def test_the_page_is_one_file_for_light_and_dark(smoke_study: Path) -> None:
+    page = (smoke_study / "report.html").read_text()
+    figures = [*smoke_study.glob("figures/*.svg")]
+    assert page.count("<svg") == len(figures) > 10
+    assert "<img" not in page
+    assert not re.findall(r'(?:src|href)="(?!#)[^"]*"', page)
+    assert "@import" not in page
+    assert "prefers-color-scheme: dark" in page
+    assert 'name="viewport"' in page
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]+)"', page)) | set(re.findall(r"url\(#([^)]+)\)", page)) <= set(ids)
+    assert "fill: #ffffff" not in page
+    assert "#000000" not in page
+    assert page.count("<mark>") == (smoke_study / "report.md").read_text().count('<span class="mark">') >= 1
+
+
+def test_the_document_is_a_pdf(smoke_study: Path) -> None:
+    assert (smoke_study / "report.pdf").read_bytes()[:5] == b"%PDF-"
+
+
+def test_no_study_no_report(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no study's directory"):
+        write_report(tmp_path)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1), min_size=1))
+def test_no_sign_of_a_sample_means_anything_to_markdown(samples: list[str]) -> None:
+    source = "".join(f"- ✓ {escaped(sample)}\n" for sample in samples)
+    found = json.loads(pypandoc.convert_text(source, "json", format=MARKDOWN))
+    [block] = found["blocks"]
+    items = [item[0]["c"] for item in block["c"]]
+    plain_text = ["".join(" " if part["t"] == "Space" else part["c"] for part in item) for item in items]
+    assert plain_text == [f"✓ {sample}" for sample in samples]

@@ -1,0 +1,90 @@
+"""A study file says what is done in which order; what cannot be is refused with its place."""
+
+import pytest
+
+from elman.errors import ConfigError
+from elman.study import parse_study
+
+STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = 'x'", r"no \[\[questions\]\]"),
+        ("questions = []", r"no \[\[questions\]\]"),
+        ("questions = 3", r"no \[\[questions\]\]"),
+        ("[[questions]]\ntitle = 'x'", r"no \[\[steps\]\]"),
+        ("runz = 1", "'runz' is unknown"),
+        ("[[questions]]\nsteps = [{}]\nrunz = 1", "'runz' is unknown"),
+        ("[fallbacks.x.data]\nname = 'imdb'", "'x' is unknown"),
+        ("title = ", "not TOML"),
+        ("[[questions]]\nsteps = [{ kind = 'data' }]", "name is missing"),
+        ("[[questions]]\nsteps = [{ name = '../a', kind = 'data' }]", "no part of a file's name"),
+        ("[[questions]]\nsteps = [{ name = 3, kind = 'data' }]", "name is missing"),
+        ("[[questions]]\nkind = 'data'\nsteps = [{ name = 'a' }, { name = 'a' }]", "taken"),
+        (STEP, "no kind None"),
+        (STEP + "kind = 'dance'", "no kind 'dance'"),
+        (STEP + "kind = 'data'\nbase = 'b'", "no base 'b'"),
+        (STEP + "kind = 'comparison'\nneeds = ['b']", "needs 'b', which is no step before it"),
+        (STEP + "kind = 'comparison'\nneeds = ['a']", "needs 'a', which is no step before it"),
+        (STEP + "kind = 'comparison'\nmodel = { layer = 'lstm' }", "has no model"),
+        (STEP + "kind = 'classifier'\nmodel = { layers = 3 }", "unknown field 'layers'"),
+        (STEP + "kind = 'classifier'\nmodel = { layer = 'cnn' }", "cannot be 'cnn'"),
+        (STEP + "kind = 'classifier'\nloop = { epochs = 0 }", "--epochs must be 1 or more"),
+        (STEP + "kind = 'classifier'\nloop = { epochs = 1.5 }", "epochs cannot be 1.5"),
+        (STEP + "kind = 'classifier'\nseedz = [1]", "unknown field 'seedz'"),
+        (STEP + "kind = 'classifier'\nseeds = []", r"seeds cannot be \[\]"),
+        (STEP + "kind = 'classifier'\nseeds = [1, 1]", r"seeds cannot be \[1, 1\]"),
+        (STEP + "kind = 'classifier'\nseeds = [-1]", r"seeds cannot be \[-1\]"),
+        (STEP + "kind = 'classifier'\nseeds = 3", "It takes a list of int"),
+        (STEP + "kind = 'classifier'\nseeds = ['x']", "It takes a list of int"),
+        (STEP + "kind = 'padding'\nbatch_sizes = [0]", r"batch_sizes cannot be \[0\]"),
+        (STEP + "kind = 'language-model'\nlength_factors = [0]", "length_factors cannot be"),
+        (
+            STEP + "kind = 'language-model'\ndata = { name = 'brackets' }\nmodel = { layer = 'mlp' }",
+            "no language model",
+        ),
+    ],
+)
+def test_a_study_file_that_cannot_be_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse_study(text, "bad")
+
+
+def test_a_step_starts_from_its_preset_then_its_base_then_its_own() -> None:
+    text = """
+        [bases.strings]
+        data = { name = "brackets", strings = 300 }
+        model = { hidden_size = 20 }
+        [[questions]]
+        base = "strings"
+        steps = [
+            { name = "lm", kind = "language-model", model = { embedding_size = 7 }, seeds = [3, 4] },
+            { name = "padding", kind = "padding", batch_sizes = [2] },
+        ]
+    """
+    language_model, padding = parse_study(text, "study").steps
+    config = language_model.config
+    assert (config.data.task, config.data.strings, config.batches.tokens_per_batch) == ("language-model", 300, 3_000)
+    assert (config.model.hidden_size, config.model.embedding_size) == (20, 7)
+    assert language_model.options.seeds == [3, 4]
+    assert language_model.fallback is None
+    assert padding.options.batch_sizes == [2]
+    assert padding.config.data.name == "brackets"
+
+
+def test_the_fallback_goes_before_the_step_s_own_data() -> None:
+    text = """
+        [bases.reviews.data]
+        name = "imdb"
+        [fallbacks.reviews]
+        data = { name = "negation" }
+        model = { hidden_size = 5 }
+        [[questions]]
+        steps = [{ name = "a", kind = "classifier", base = "reviews", model = { layer = "gru" } }]
+    """
+    [step] = parse_study(text, "study").steps
+    assert (step.config.data.name, step.config.model.hidden_size) == ("imdb", 300)
+    assert (step.fallback.data.name, step.fallback.model.hidden_size) == ("negation", 5)
+    assert step.config.model.layer == step.fallback.model.layer == "gru"

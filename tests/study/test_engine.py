@@ -1,0 +1,255 @@
+"""A study repeats nothing that is done, repeats exactly what a change touches, and goes on where a step fails."""
+
+import json
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from elman.errors import DataError, RunError
+from elman.study import engine, parse_study, read_study, run_study
+from elman.study.kinds import KINDS, Kind
+
+TINY = """
+title = "Two"
+[bases.reviews]
+data = { name = "imdb" }
+batches = { tokens_per_batch = 400 }
+model = { embedding_size = 8, hidden_size = 8 }
+loop = { epochs = 1 }
+[fallbacks.reviews]
+data = { name = "negation", synthetic_size = 200 }
+[[questions]]
+title = "Which?"
+base = "reviews"
+kind = "classifier"
+steps = [
+  { name = "one", model = { layer = "mlp" } },
+  { name = "two", model = { layer = "elman" } },
+  { name = "ranking", kind = "comparison", base = "reviews", needs = ["one", "two"] },
+]
+"""
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "write_report", lambda directory: directory / "report.html")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteOptions:
+    """What the steps of these tests are told."""
+
+    text: str = ""
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A kind of step that costs nothing and notes that it was done; the text "fail" makes it fail."""
+    done: list[str] = []
+
+    def note(work: Any) -> dict[str, Any]:
+        if work.options.text == "fail":
+            raise DataError("It is broken.", "Mend it.")
+        done.append(work.name)
+        return {"read": [need["figures"] for need in work.needs.values()]}
+
+    monkeypatch.setitem(KINDS, "note", Kind(note, NoteOptions, None))
+    return done
+
+
+def of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
+    """Write a study whose steps have a text and needs."""
+    lines = [
+        f'{{ name = "{name}", text = "{text}", needs = {json.dumps(needs)} }}' for name, (text, needs) in steps.items()
+    ]
+    return f'[[questions]]\nkind = "note"\nsteps = [{", ".join(lines)}]'
+
+
+@pytest.mark.usefixtures("no_network")
+def test_without_imdb_it_says_so_at_the_start_in_the_report_and_in_the_last_line(tmp_path: Path) -> None:
+    lines: list[str] = []
+    path = run_study(parse_study(TINY, "tiny"), tmp_path / "study", lines.append)
+    assert lines[0].startswith("NOTE: IMDb is not in the cache")
+    assert "generated reviews" in lines[-1]
+    assert path.name == "report.html"
+    report = path.with_name("report.md").read_text()
+    assert "**Not on IMDb.**" in report
+    results = json.loads((path.parent / "results" / "one.json").read_text())
+    assert results["figures"]["data"]["name"] == "negation"
+
+
+@pytest.mark.usefixtures("no_network", "no_report")
+def test_nothing_is_repeated_and_a_changed_run_alone_is_trained_again(tmp_path: Path) -> None:
+    run_study(parse_study(TINY, "tiny"), tmp_path, lambda _: None)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/weights.safetensors")}
+    lines: list[str] = []
+    run_study(parse_study(TINY, "tiny"), tmp_path, lines.append)
+    assert sum("done already" in line for line in lines) == 3
+    changed = TINY.replace('layer = "elman"', 'layer = "elman", hidden_size = 9')
+    lines.clear()
+    run_study(parse_study(changed, "tiny"), tmp_path, lines.append)
+    assert [line.split()[1] for line in lines if "done already" in line] == ["one:"]
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/weights.safetensors")}
+    assert len(after) == 3
+    assert all(after[path] == time for path, time in before.items())
+
+
+@pytest.mark.usefixtures("no_report")
+def test_it_resumes_from_its_small_result_files_alone(smoke_study: Path, own_study: Path) -> None:
+    before = {path.name: path.read_bytes() for path in own_study.glob("results/*.json")}
+    lines: list[str] = []
+    run_study(read_study("smoke"), own_study, lines.append)
+    assert not (own_study / "runs").exists()
+    assert {path.name: path.read_bytes() for path in own_study.glob("results/*.json")} == before
+    assert sum(len(content) for content in before.values()) < 1_000_000
+    (own_study / "results" / "strings.json").unlink()
+    lines.clear()
+    run_study(read_study("smoke"), own_study, lines.append)
+    assert [line for line in lines if line.startswith("[") and "done already" not in line] == ["[2/11] strings"]
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+@pytest.mark.usefixtures("no_report")
+def test_a_change_repeats_exactly_what_depends_on_it(
+    noted: list[str], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    names = "abcdefg"
+    needs = {
+        name: data.draw(st.lists(st.sampled_from(names[:place]), unique=True) if place else st.just([]))
+        for place, name in enumerate(names)
+    }
+    changed = data.draw(st.sampled_from(names))
+    directory = tmp_path_factory.mktemp("steps")
+    for text in ("before", "after"):
+        noted.clear()
+        steps = {name: (text if name == changed else "", needs[name]) for name in names}
+        run_study(parse_study(of_notes(steps), "notes"), directory, lambda _: None)
+        if text == "before":
+            assert noted == list(names)
+    touched = {changed}
+    for name in names:
+        if touched & set(needs[name]):
+            touched.add(name)
+    assert noted == [name for name in names if name in touched]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_where_a_step_fails_the_study_goes_on_and_tries_it_again_next_time(noted: list[str], tmp_path: Path) -> None:
+    lines: list[str] = []
+    steps = {"good": ("", []), "bad": ("fail", []), "after-bad": ("", ["bad"]), "last": ("", ["good"])}
+    with pytest.raises(RunError, match="2 of 4 steps failed: bad, after-bad"):
+        run_study(parse_study(of_notes(steps), "notes"), tmp_path, lines.append)
+    assert noted == ["good", "last"]
+    assert "FAILED: bad: It is broken. Mend it." in lines
+    steps["bad"] = ("mended", [])
+    run_study(parse_study(of_notes(steps), "notes"), tmp_path, lines.append)
+    assert noted == ["good", "last", "bad", "after-bad"]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_data_is_not_described_anew_where_only_a_model_changes(tmp_path: Path) -> None:
+    text = """
+        [bases.strings]
+        data = { name = "brackets", strings = 30, held_out_strings = 5 }
+        model = { hidden_size = 8 }
+        [[questions]]
+        base = "strings"
+        steps = [{ name = "data", kind = "data" }, { name = "padding", kind = "padding", batch_sizes = [2] }]
+    """
+    lines: list[str] = []
+    for again in (text, text.replace("= 8", "= 9"), text.replace("strings = 30", "strings = 31")):
+        lines.clear()
+        run_study(parse_study(again, "study"), tmp_path, lines.append)
+        assert sum("done already" in line for line in lines) == (2 if "= 9" in again else 0)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_step_is_given_what_it_needs(noted: list[str], tmp_path: Path) -> None:
+    run_study(parse_study(of_notes({"a": ("", []), "b": ("", ["a"])}), "notes"), tmp_path, lambda _: None)
+    result = json.loads((tmp_path / "results" / "b.json").read_text())
+    assert result["figures"] == {"read": [{"read": []}]}
+    assert list(result["needs"]) == ["a"]
+    assert {"digest", "machine", "seconds", "time", "options", "config"} <= set(result)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.usefixtures("no_report")
+def test_what_is_no_failure_of_a_step_stops_the_study_and_leaves_no_result(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[BaseException]
+) -> None:
+    def stop(work: Any) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setitem(KINDS, "note", Kind(stop, NoteOptions, None))
+    with pytest.raises(error):
+        run_study(parse_study(of_notes({"a": ("", [])}), "notes"), tmp_path, lambda _: None)
+    assert not list(tmp_path.glob("results/*"))
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("damaged", ['{"digest": "', "[]", "", '{"digest": "x"}'])
+def test_a_damaged_result_is_made_anew(noted: list[str], tmp_path: Path, damaged: str) -> None:
+    study = parse_study(of_notes({"a": ("", [])}), "notes")
+    run_study(study, tmp_path, lambda _: None)
+    (tmp_path / "results" / "a.json").write_text(damaged)
+    run_study(study, tmp_path, lambda _: None)
+    assert noted == ["a", "a"]
+
+
+@pytest.mark.usefixtures("no_network", "no_report")
+def test_what_was_begun_on_imdb_is_not_mixed_with_other_data(
+    tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = parse_study(TINY, "tiny")
+    monkeypatch.setenv("ELMAN_IMDB", str(archive))
+    run_study(study, tmp_path / "study", lambda _: None)
+    monkeypatch.delenv("ELMAN_IMDB")
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "empty"))
+    run_study(study, tmp_path / "study", lambda _: None)  # all is done: no data is needed
+    (tmp_path / "study" / "results" / "two.json").unlink()
+    with pytest.raises(DataError, match="not in the cache"):
+        run_study(study, tmp_path / "study", lambda _: None)
+
+
+def test_a_wrong_path_to_imdb_is_an_error_and_no_reason_to_fall_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ELMAN_IMDB", "nowhere.tar.gz")
+    with pytest.raises(DataError, match="no IMDb archive at nowhere"):
+        run_study(parse_study(TINY, "tiny"), tmp_path / "study", lambda _: None)
+    assert not (tmp_path / "study").exists()
+
+
+def test_the_smoke_study_runs_and_its_models_are_what_they_are(smoke_study: Path) -> None:
+    """No bag of words solves these reviews; what carries a state does. Nearly all brackets are balanced."""
+    results = json.loads((smoke_study / "results.json").read_text())
+    reviews, languages = results["classification"], results["language_models"]
+    assert reviews["mlp"]["val_accuracy_mean"] < 0.6
+    assert min(reviews[name]["val_accuracy_mean"] for name in ("elman", "rnn", "lstm")) > 0.99
+    assert languages["clipped"]["seeds"] == [0, 1]
+    assert languages["clipped"]["grammatical_share_mean"] > 0.9
+    assert 0 <= languages["clipped"]["excess_nats_per_token_mean"] < 0.05
+    kinds = {json.loads(path.read_text())["kind"] for path in smoke_study.glob("results/*.json")}
+    assert kinds == set(KINDS)
+
+
+def test_the_quick_study_can_be_read() -> None:
+    study = read_study("quick")
+    models = [step for step in study.steps if step.kind == "classifier"]
+    assert [step.name for step in models] == ["mlp", "elman", "rnn", "lstm"]
+    assert {step.config.data.name for step in models} == {"imdb"}
+    assert {step.fallback.data.name for step in models} == {"synth-reviews"}

@@ -1,0 +1,211 @@
+"""What the steps measure, held to what can be computed beside them."""
+
+import json
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from elman.config import RunConfig
+from elman.data.table import open_dataset
+from elman.errors import ConfigError
+from elman.languages import language
+from elman.study.classifiers import packed, packed_labels, unpacked, unpacked_labels
+from elman.study.comparing import CompareOptions, compare
+from elman.study.describing import PaddingOptions, measure_padding
+from elman.study.language_models import first_impossible
+from elman.study.summary import over_seeds
+from elman.study.work import Work
+
+
+def figures(study: Path, step: str) -> dict[str, Any]:
+    return json.loads((study / "results" / f"{step}.json").read_text())["figures"]
+
+
+LOGITS = arrays.arrays(
+    np.float32, st.tuples(st.integers(1, 20), st.integers(2, 4)), elements=st.floats(-30, 30, width=32)
+)
+
+
+@given(LOGITS)
+def test_log_probabilities_come_back_to_three_digits(logits: Any) -> None:
+    log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    back = unpacked(packed(log_probs), log_probs.shape[1])
+    np.testing.assert_allclose(back, log_probs, rtol=2e-3, atol=5e-2)
+    np.testing.assert_allclose(np.exp(back).sum(axis=1), 1, atol=1e-5)
+
+
+@given(st.floats(-1e-3, 1e-3).filter(lambda odds: abs(odds) > 1e-6))
+def test_near_a_tie_the_more_probable_class_stays_so(odds: float) -> None:
+    log_probs = np.array([[odds / 2, -odds / 2]], np.float32) - np.float32(math.log(2))
+    assert unpacked(packed(log_probs), 2).argmax() == log_probs.argmax() == (odds < 0)
+
+
+@given(st.lists(st.integers(0, 300), min_size=1))
+def test_labels_come_back(labels: list[int]) -> None:
+    assert unpacked_labels(packed_labels(np.array(labels))).tolist() == labels
+
+
+def test_what_is_kept_of_every_text_gives_the_figures_that_were_measured(smoke_study: Path) -> None:
+    for name in ("mlp", "elman", "rnn", "lstm"):
+        found = figures(smoke_study, name)
+        labels = unpacked_labels(found["labels"])
+        log_probs = unpacked(found["by_seed"][0]["log_odds"], 2)
+        assert (log_probs.argmax(axis=1) == labels).mean() == found["by_seed"][0]["accuracy"]
+        nats = -log_probs[np.arange(len(labels)), labels].mean()
+        assert nats == pytest.approx(found["by_seed"][0]["cross_entropy_nats"], rel=2e-3)
+
+
+def test_means_over_seeds() -> None:
+    several = over_seeds([0.8, 0.9])
+    assert several["mean"] == pytest.approx(0.85)
+    assert (several["least"], several["most"], several["interval"]) == (0.8, 0.9, "seeds")
+    assert several["high"] > 1 > over_seeds([0.8, 0.9], bounds=(0, 0.99))["high"]
+    one = over_seeds([0.8], (0.7, 0.9))
+    assert (one["low"], one["high"], one["interval"]) == (0.7, 0.9, "texts")
+    unknown = over_seeds([0.8])
+    assert (unknown["low"], unknown["high"], unknown["interval"]) == (None, None, None)
+    assert over_seeds([0.8, 0.9], (0.0, 0.0))["low"] != 0.0  # of several, chance in the texts is not the interval
+
+
+def test_curves_are_means_over_the_seeds(smoke_study: Path) -> None:
+    found = figures(smoke_study, "clipped")
+    assert [curve["seed"] for curve in found["curves"]] == [0, 1]
+    for place, entry in enumerate(found["epochs"]):
+        each = [curve["epochs"][place]["val_cross_entropy_nats"] for curve in found["curves"]]
+        kept = entry["val_cross_entropy_nats"]
+        assert (kept["mean"], kept["least"], kept["most"]) == (pytest.approx(np.mean(each)), min(each), max(each))
+    for curve in found["curves"]:
+        assert 0 < len(curve["steps"]["grad_norm"]) <= 100
+        spent = [entry["seconds_so_far"] for entry in curve["epochs"]]
+        assert spent == sorted(spent)
+        assert spent[-1] == pytest.approx(sum(entry["seconds"] for entry in curve["epochs"]), rel=1e-4)
+
+
+def test_padding_by_hand(tmp_path: Path) -> None:
+    tables = {"data": {"name": "brackets", "strings": 50, "held_out_strings": 5}, "batches": {"length_multiple": 1}}
+    tables["data"] |= {"task": "language-model", "level": "char"}
+    config = RunConfig.from_tables(tables, "test")
+    work = Work("padding", PaddingOptions(batch_sizes=[1, 50]), config, {}, tmp_path, print)
+    one, whole = measure_padding(work)["rows"]
+    lengths = open_dataset(config.data).split("train").lengths
+    assert one["random"] == one["sorted"] == 0
+    assert whole["random"] == whole["sorted"] == pytest.approx(1 - lengths.sum() / (50 * lengths.max()))
+    assert one["mean_longest"] == pytest.approx(lengths.mean())
+    assert whole["mean_longest"] == lengths.max()
+
+
+@pytest.mark.parametrize("name", ["brackets", "ndfa", "toy-words"])
+def test_the_first_impossible_token_is_where_the_prefix_loses_its_law(name: str) -> None:
+    law, chance = language(name), random.Random(0)
+    for string in law.sample(20, chance):
+        assert first_impossible(law, string) == len(string)
+        place = chance.randrange(len(string))
+        wrong = [*string[:place], *(chance.choice(law.alphabet) for _ in range(3))]
+        found = first_impossible(law, wrong)
+        for prefix in range(found):
+            assert law.next_symbol_distribution(wrong[:prefix])[wrong[prefix]] > 0
+        if found < len(wrong):
+            assert law.next_symbol_distribution(wrong[:found])[wrong[found]] == 0
+
+
+def test_samples_are_shown_in_parts_that_make_them_up(smoke_study: Path) -> None:
+    law = language("brackets")
+    found = figures(smoke_study, "clipped")["samples"]
+    assert [group["temperature"] for group in found] == [0.5, 1.0, 1.5]
+    for string in (string for group in found for string in group["strings"]):
+        if "…" in string["right"] + string["rest"] or string["cut_off"]:
+            continue
+        wrong = "" if string["wrong"] == ".end" else string["wrong"]
+        text = string["right"] + wrong + string["rest"]
+        assert string["grammatical"] == law.is_member(text)
+        assert (string["wrong"] == "") == law.in_support(text)
+
+
+def classifier(right: list[list[int]], checksum: str = "a") -> dict[str, Any]:
+    """Results of a classifier whose runs were right (1) or wrong (0) of each text."""
+    accuracies = [float(np.mean(run)) for run in right]
+    sure = [np.log(np.array([[0.9, 0.1] if each else [0.1, 0.9] for each in run], np.float32)) for run in right]
+    return {
+        "kind": "classifier",
+        "figures": {
+            "data": {"checksum": checksum},
+            "labels": packed_labels(np.zeros(len(right[0]), np.int64)),
+            "class_names": ["one", "other"],
+            "summary": {"val_accuracy": over_seeds(accuracies, (0.0, 1.0))},
+            "by_seed": [
+                {"accuracy": accuracy, "log_odds": packed(each)}
+                for accuracy, each in zip(accuracies, sure, strict=True)
+            ],
+        },
+    }
+
+
+def compared(needs: dict[str, Any], against: str = "") -> dict[str, Any]:
+    return compare(Work("ranking", CompareOptions(against=against), None, needs, Path(), print))
+
+
+def test_a_comparison_pairs_texts() -> None:
+    """Two models that are right on 51% and 49% are told apart where they differ on those texts alone."""
+    base = [1] * 490 + [0] * 490
+    good, bad = classifier([base + [1] * 20]), classifier([base + [0] * 20])
+    found = compared({"bad": bad, "good": good})
+    assert [row["step"] for row in found["order"]] == ["good", "bad"]
+    [pair] = found["pairs"]
+    assert (pair["better"], pair["worse"], pair["apart"]) == ("good", "bad", True)
+    assert pair["difference"] == pytest.approx(0.02)
+    assert 0 < pair["low"] < 0.02 < pair["high"]
+    swapped = compared({"bad": good, "good": bad})
+    assert [swapped["pairs"][0][key] for key in ("better", "worse")] == ["bad", "good"]
+
+
+def test_seeds_that_disagree_cannot_be_told_apart() -> None:
+    first = classifier([[1] * 900 + [0] * 100, [1] * 500 + [0] * 500])
+    second = classifier([[1] * 480 + [0] * 520, [1] * 860 + [0] * 140])
+    assert compared({"first": first, "second": second})["pairs"][0]["apart"] is False
+
+
+def test_each_is_held_to_the_one_that_is_named() -> None:
+    needs = {name: classifier([[1] * right + [0] * (100 - right)]) for name, right in (("a", 50), ("b", 90), ("c", 70))}
+    pairs = compared(needs, against="a")["pairs"]
+    assert [(pair["better"], pair["worse"]) for pair in pairs] == [("b", "a"), ("c", "a")]
+    with pytest.raises(ConfigError, match="'d' is not among"):
+        compared(needs, against="d")
+
+
+def test_less_excess_is_better_and_overlap_is_not_apart() -> None:
+    def writer(low: float, mean: float, high: float) -> dict[str, Any]:
+        excess = {"mean": mean, "low": low, "high": high, "interval": "seeds"}
+        data = {"checksum": "a"}
+        return {"kind": "language-model", "figures": {"data": data, "summary": {"excess_nats_per_token": excess}}}
+
+    found = compared({"far": writer(0.4, 0.5, 0.6), "near": writer(0.1, 0.2, 0.3)})
+    assert [row["step"] for row in found["order"]] == ["near", "far"]
+    assert found["pairs"][0]["apart"] is True
+    assert found["pairs"][0]["low"] == pytest.approx(0.1)
+    assert compared({"far": writer(0.2, 0.5, 0.8), "near": writer(0.1, 0.2, 0.3)})["pairs"][0]["apart"] is False
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    one = classifier([[1, 0]])
+    for needs in (
+        {"a": one},
+        {"a": one, "b": classifier([[1, 0]], "b")},
+        {"a": one, "b": {"kind": "data", "figures": {}}},
+    ):
+        with pytest.raises(ConfigError, match="compare"):
+            compared(needs)
+
+
+def test_the_interval_of_the_difference_is_the_paired_one(smoke_study: Path) -> None:
+    pair = figures(smoke_study, "ranking")["pairs"][-1]
+    assert pair["worse"] == "mlp"
+    count = len(unpacked_labels(figures(smoke_study, "mlp")["labels"]))
+    spread = math.sqrt(pair["difference"] * (1 - pair["difference"]) / (count - 1))
+    assert pair["high"] - pair["difference"] == pytest.approx(1.96 * spread, rel=0.01)
