@@ -249,7 +249,7 @@ def test_what_is_kept(
 ) -> None:
     """Of a training whose second epoch validation likes best."""
     liked = iter([1.0, 3.0, 2.0])
-    monkeypatch.setattr("elman.tasks.Classification.quality", lambda task, measured: (next(liked),))
+    monkeypatch.setattr("elman.tasks.Classification.quality", lambda *_: (next(liked),))
     run = Run.create(tmp_path / "run", config.with_tables({"loop": {"epochs": 3, "keep": keep}}, "test"), dataset)
     weights = []
     summary = train(run, dataset, report=lambda _: weights.append(run.weights_path.read_bytes()))
