@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study test lint clean
+.PHONY: study test bench lint clean
 
 study: .venv/installed
 	$(BIN)/elman study --profile quick
 
 test: .venv/installed lint
 	$(BIN)/python -m pytest
+
+bench: .venv/installed
+	$(BIN)/elman bench --json build/bench.json
 
 lint: .venv/installed
 	$(BIN)/ruff check

@@ -1,6 +1,7 @@
 """Results as tables on a terminal."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -308,3 +309,18 @@ def _calibration(found: dict[str, Any]) -> Table:
         table.add_row(span, f"{row['sequences']:,}", f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}")
     table.caption = f"expected calibration error {found['expected_calibration_error']:.2%}"
     return table
+
+
+def print_bench(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Print a line for each comparison as soon as it is measured, and return all."""
+    printed = []
+    for row in rows:
+        share = "" if row["share_of_peak"] is None else f", {row['share_of_peak']:.0%} of the matrix-product peak"
+        print(
+            f"{row['name']} : {row['peer']}  {row['ratio']:.2f} × ({row['ratio_least']:.2f} to {row['ratio_most']:.2f};"
+            f" aim {row['aim']:g} ×)  {row['per_second']:,.0f} {row['unit']}/s against"
+            f" {row['peer_per_second']:,.0f}{share}",
+            flush=True,
+        )
+        printed.append(row)
+    return printed
