@@ -51,7 +51,11 @@ def test_a_row_moves_as_by_dense_adam_whose_other_rows_stand_still() -> None:
 
 def test_gradients_are_put_in_order_only_where_they_are_not() -> None:
     values = torch.tensor([[1.0], [2.0], [4.0]])
-    for rows, expected in (([0, 3, 5], [1, 0, 0, 2, 0, 4]), ([3, 0, 3], [2, 0, 0, 5, 0, 0])):
+    for rows, expected in (
+        ([0, 3, 5], [1, 0, 0, 2, 0, 4]),
+        ([3, 0, 3], [2, 0, 0, 5, 0, 0]),
+        ([0, 3, 3], [1, 0, 0, 6, 0, 0]),
+    ):
         gradient = torch.sparse_coo_tensor([rows], values, (6, 1), check_invariants=True)
         found = in_order(gradient)
         assert found.is_coalesced()

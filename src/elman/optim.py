@@ -52,7 +52,7 @@ class RowWiseAdam(Optimizer):
     def _move(self, table: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[table]
         if not state:
-            state["step"] = torch.zeros(())
+            state["step"] = torch.zeros((), device=table.device)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(table), torch.zeros_like(table)
         whole = table, state["exp_avg"], state["exp_avg_sq"]
         weights, means, squares = (part.index_select(0, rows) for part in whole)

@@ -11,6 +11,7 @@ from elman.config import ModelConfig
 from elman.models.classifier import Classifier
 from elman.models.embedding import Embedding, distinct_ids, drop_words
 from elman.models.placed import Placed
+from elman.models.pooling import pooling
 from elman.vocab import PAD, UNKNOWN
 
 MODELS = [
@@ -81,6 +82,17 @@ def test_mlp_is_the_course_table(num_layers: int) -> None:
             features = torch.relu(features @ linear.weight.T + linear.bias)
         pooled = features.max(dim=0).values
         close(model(token_ids, lengths)[row], pooled @ model.head.weight.T + model.head.bias)
+
+
+@pytest.mark.parametrize("name", ["max", "mean", "last"])
+def test_pooling_is_of_the_relu_of_each_sequence_alone(name: str) -> None:
+    places, lengths = texts()
+    rows = torch.randn(20, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = pooling(name)(Placed(rows, places), lengths)
+    for row, length in enumerate(lengths.tolist()):
+        steps = torch.relu(rows[places[row, :length]])
+        expected = {"max": steps.max(dim=0).values, "mean": steps.mean(dim=0), "last": steps[-1]}[name]
+        close(found[row], expected)
 
 
 @pytest.mark.parametrize("sparse", [True, False])

@@ -12,7 +12,7 @@ from elman.models.placed import Placed
 from elman.models.recurrent import LAYERS, Recurrent, picked
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-LENGTHS = torch.tensor([4, 1, 9, 7])
+LENGTHS = torch.tensor([4, 9, 1, 7])
 
 
 def placed(x: Tensor) -> Placed:
