@@ -110,6 +110,10 @@ def test_clipping_equals_torchs_with_and_without_sparse_gradients(max_norm: floa
         torch.testing.assert_close(grad, torchs.grad)
 
 
+def test_where_there_is_no_gradient_there_is_nothing_to_clip() -> None:
+    assert float(clip_gradients(nn.Linear(2, 2), 1.0)) == 0.0
+
+
 def test_learning_rate_over_a_training() -> None:
     linear = OptimConfig(learning_rate=0.4, warmup_epochs=1.0)
     assert [learning_rate(linear, done, 5) for done in (0, 0.5, 1, 3, 5)] == pytest.approx([0, 0.2, 0.4, 0.2, 0])

@@ -15,6 +15,7 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Parameters of mallopt, as malloc.h numbers them."""
 
 LARGEST = 2**30
+_blocks: list[object] = []  # those that are entered
 AS_BEFORE = 32 * 2**20
 """What glibc's own threshold has grown to once a block of that size was freed."""
 
@@ -25,12 +26,15 @@ def kept_memory() -> Iterator[None]:
     if platform.libc_ver()[0] != "glibc":
         yield
         return
-    libc = ctypes.CDLL(None)
+    libc, block = ctypes.CDLL(None), object()
     libc.mallopt(MMAP_THRESHOLD, LARGEST)
     libc.mallopt(TRIM_THRESHOLD, LARGEST)
+    _blocks.append(block)
     try:
         yield
     finally:
-        libc.mallopt(MMAP_THRESHOLD, AS_BEFORE)
-        libc.mallopt(TRIM_THRESHOLD, 2 * AS_BEFORE)
-        libc.malloc_trim(0)
+        _blocks.remove(block)
+        if not _blocks:  # none is around this one
+            libc.mallopt(MMAP_THRESHOLD, AS_BEFORE)
+            libc.mallopt(TRIM_THRESHOLD, 2 * AS_BEFORE)
+            libc.malloc_trim(0)

@@ -139,6 +139,8 @@ def clip_gradients(model: nn.Module, max_norm: float | None) -> Tensor:
             if weight.grad.is_sparse:
                 weight.grad = in_order(weight.grad)
             gradients.append(weight.grad.values() if weight.grad.is_sparse else weight.grad)
+    if not gradients:
+        return torch.zeros(())
     norms = [torch.linalg.vector_norm(gradient) for gradient in gradients]
     norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     if max_norm:

@@ -23,6 +23,11 @@ MODELS = [
 ]
 
 
+@pytest.fixture(autouse=True, params=[0, 24_000], ids=["wide", "narrow"])
+def lstms_read_either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elman.models.recurrent.WIDE_LSTM", request.param)
+
+
 def texts() -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(1)
     lengths = torch.tensor([7, 1, 4, 6])

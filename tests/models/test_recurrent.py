@@ -15,6 +15,12 @@ CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 LENGTHS = torch.tensor([4, 9, 1, 7])
 
 
+@pytest.fixture(autouse=True)
+def every_lstm_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small ones too are read in our own way, unless ``fast`` says otherwise."""
+    monkeypatch.setattr("elman.models.recurrent.WIDE_LSTM", 0)
+
+
 def placed(x: Tensor) -> Placed:
     """The vectors of x, none of them shared."""
     return Placed(x.flatten(0, 1), torch.arange(x.shape[0] * x.shape[1]).view(x.shape[:2]))
@@ -48,6 +54,15 @@ def test_equals_torch_on_packed_sequences(cell: str, num_layers: int, bidirectio
         torch.autograd.grad((found * weight).sum(), x), torch.autograd.grad((expected * weight).sum(), x), strict=True
     ):
         torch.testing.assert_close(ours_grad, torchs_grad, rtol=1e-12, atol=1e-12)
+
+
+def test_a_narrow_lstm_is_read_by_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack, x = Recurrent("lstm", 3, 5), placed(torch.randn(4, 9, 3))
+    wide = stack(x, LENGTHS).dense()
+    monkeypatch.setattr("elman.models.recurrent.WIDE_LSTM", 4 * 5 + 1)
+    monkeypatch.setattr("elman.models.lstm.LSTM.read", None)
+    inside = (torch.arange(9) < LENGTHS[:, None])[:, :, None]
+    torch.testing.assert_close(stack(x, LENGTHS).dense() * inside, wide * inside)
 
 
 @pytest.mark.parametrize("cell", LAYERS)

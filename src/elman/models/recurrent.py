@@ -6,8 +6,8 @@ stands behind the end in both directions and is never read before a token. That 
 ``PackedSequence``.
 
 ``fast`` is for an ordinary processor. There a layer projects the distinct words of a batch, deals the results out to
-their places, and reads the sequences from long to short, each time step only those that have not ended. On a GPU, and
-with ``fast=False``, torch's own layers read the padded batch.
+their places, and reads the sequences from long to short, each time step only those that have not ended. On a GPU, with
+``fast=False``, and for an LSTM whose time steps are narrow, torch's own layers read the padded batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,6 +36,9 @@ LAYERS: dict[CellName, Callable[[int, int], nn.Module]] = {
     "lstm": LSTM,
 }
 """One layer, one direction: (batch, time, insize) and the state before → ((batch, time, hsize), the state after)."""
+
+WIDE_LSTM = 24_000
+"""A time step of so many numbers (batch × hidden) pays for reading an LSTM in our own way; below, torch's is sooner."""
 
 State = Any
 """A layer's state: (batch, hsize) or (1, batch, hsize), or two such in a tuple. The batch is the last but one axis."""
@@ -103,11 +106,11 @@ class Recurrent(nn.Module):
         """
         order = longest_first(lengths)
         lengths = lengths[order]
-        width = int(lengths[0])
+        width = x.places.shape[1]
         reading = active(lengths, width)
         steps = reversal(lengths, width)
         grid = torch.arange(steps.numel(), device=steps.device).view_as(steps)  # the row of each (time, batch)
-        rows, places = x.rows, x.places[order, :width].T
+        rows, places = x.rows, x.places[order].T
         for k, forwards in enumerate(self.forwards):
             outputs, _ = self._read(forwards, rows, places, active=reading)
             made = [outputs.flatten(0, 1)]
@@ -173,7 +176,8 @@ class Recurrent(nn.Module):
         lengths: Lengths | None = None,
     ) -> tuple[TimeMajor, State]:
         """Let one layer read (time, batch) places."""
-        if isinstance(layer, Elman) or (self.fast and rows.device.type == "cpu"):
+        narrow = isinstance(layer, LSTM) and lengths is None and places.shape[1] * layer.hidden_size < WIDE_LSTM
+        if isinstance(layer, Elman) or (self.fast and rows.device.type == "cpu" and not narrow):
             halves = cast(Layer, layer)
             return halves.read(F.embedding(places, halves.project(rows)), state, active, lengths)
         return torchs_own(layer, F.embedding(places, rows), state, lengths)
@@ -200,5 +204,5 @@ def picked(states: Sequence[State], rows: Tensor) -> list[State]:
 
 
 def detached(states: Sequence[State]) -> list[State]:
-    """Return the states as values: no gradient flows through them."""
-    return [tuple(part.detach() for part in s) if isinstance(s, tuple) else s.detach() for s in states]
+    """Return the states as values: no gradient flows through them, and nothing of the stretch before is kept alive."""
+    return [tuple(part.detach().clone() for part in s) if isinstance(s, tuple) else s.detach().clone() for s in states]
