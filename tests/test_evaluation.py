@@ -14,7 +14,7 @@ from elman.data.dataset import Dataset
 from elman.data.ledger import openings, record_opening
 from elman.errors import DataError, RunError, TestSplitLocked
 from elman.evaluation import accuracy_and_loss, calibration, confusion, evaluate
-from elman.losses import correct, cross_entropy_nats
+from elman.losses import FEW_CLASSES, correct, cross_entropy_nats
 from elman.runs import Run
 from elman.statistics import wilson
 from elman.training import train
@@ -62,6 +62,24 @@ def test_scores_are_sums_and_counts() -> None:
     torch.testing.assert_close(sum(part.sum for part in split), whole.sum)
     assert sum(part.count for part in split) == whole.count == 6
     assert int(correct(logits, labels).sum) == sum(int(row.argmax() == label) for row, label in zip(logits, labels))  # noqa: B905
+
+
+@pytest.mark.parametrize("classes", [1, 2, FEW_CLASSES - 1, FEW_CLASSES, 40])
+def test_cross_entropy_and_its_gradient_follow_the_definition(classes: int) -> None:
+    torch.manual_seed(classes)
+    logits = (50 * torch.randn(7, classes)).requires_grad_()
+    labels = torch.randint(classes, (7,)).index_fill(0, torch.tensor([2, 5]), -1)
+    loss = cross_entropy_nats(logits, labels, ignored=-1)
+    loss.sum.backward()
+    counted = [0, 1, 3, 4, 6]
+    exact = logits.detach().double()[counted]
+    nats = exact.logsumexp(1) - exact[range(5), labels[counted]]
+    assert loss.count == 5
+    torch.testing.assert_close(loss.sum.detach().double(), nats.sum())
+    expected = torch.zeros(7, classes, dtype=torch.float64)
+    expected[counted] = exact.softmax(1)
+    expected[counted, labels[counted]] -= 1
+    torch.testing.assert_close(logits.grad, expected.float())
 
 
 def test_evaluation_equals_the_last_validation(run: Run) -> None:

@@ -28,6 +28,10 @@ class Total:
 NOTHING = -100
 """A label that no score counts; torch's own default."""
 
+FEW_CLASSES = 16
+"""A processor's vector holds so many numbers. Over fewer classes torch's softmax takes them one by one; with the
+classes first, it takes one class of sixteen items at once."""
+
 
 def cross_entropy_nats(logits: Logits, labels: Labels, ignored: int = NOTHING) -> Total:
     """Return the negative log-likelihood of the labels, in nats, summed; labels that are ``ignored`` do not count.
@@ -35,7 +39,10 @@ def cross_entropy_nats(logits: Logits, labels: Labels, ignored: int = NOTHING) -
     The softmax is inside: log softmax of the logits is computed with the maximum subtracted, which stays finite where
     the logarithm of a softmax would be that of zero.
     """
-    total = F.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=ignored)
+    logits = logits.float()
+    if logits.shape[1] < FEW_CLASSES:
+        logits, labels = logits.T[None], labels[None]
+    total = F.cross_entropy(logits, labels, reduction="sum", ignore_index=ignored)
     return Total(total, int((labels != ignored).sum()))
 
 

@@ -100,6 +100,9 @@ def train(
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
+    # Numbers near zero, which cost a hundred times others, become zero. It stays so behind the training: the processor
+    # keeps this per thread, and torch's worker threads keep what was said before they were born.
+    torch.set_flush_denormal(True)
     with run.locked(), _threads(run.config.loop.threads), kept_memory(), _interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch)
         try:
@@ -331,14 +334,12 @@ def _refuse_non_finite(session: Session, nats: float, grad_norm: float = 0.0) ->
 
 @contextmanager
 def _threads(count: int | None) -> Iterator[None]:
-    """Compute on so many threads within the block, and round numbers near zero, which cost a hundred times others."""
+    """Compute on so many threads within the block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
-    torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
         torch.set_num_threads(before)
 
 
