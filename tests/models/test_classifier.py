@@ -55,6 +55,28 @@ def test_padding_neighbours_and_order_change_no_logit(config: ModelConfig) -> No
 
 
 @pytest.mark.parametrize("config", MODELS, ids=str)
+def test_nothing_is_read_that_nothing_wrote(config: ModelConfig) -> None:
+    """New memory is often zero, and then hides such a read; here it is not a number."""
+    torch.manual_seed(0)
+    model = Classifier(config, 20, 3, sparse=False).eval()
+
+    def gradients() -> list[Tensor]:
+        logits = model(*texts())
+        return [logits, *torch.autograd.grad(logits.square().sum(), list(model.parameters()))]
+
+    expected = gradients()
+    torch.use_deterministic_algorithms(True)
+    assert torch.utils.deterministic.fill_uninitialized_memory
+    try:
+        assert torch.empty(3).isnan().all()
+        found = gradients()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("config", MODELS, ids=str)
 def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
     """A model that ignored a token, or a direction, would pass the test above."""
     torch.manual_seed(0)
