@@ -205,7 +205,8 @@ class LoopConfig:
     precision: Precision = "float32"
     """Of the matrix products; the weights stay float32."""
     threads: int | None = None
-    """CPU threads; the default is torch's. The same seed and threads give the same bits."""
+    """CPU threads; the default is torch's, and 1 for a hidden size below 64. The same seed and threads give the same
+    bits."""
     checkpoint_minutes: float = 10.0
     """Besides each epoch's end, save the state to resume from this often."""
     log_every: int = 10

@@ -32,6 +32,7 @@ from elman.checkpoint import (
     save_checkpoint,
     save_weights,
 )
+from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
 from elman.files import write_json
@@ -43,6 +44,9 @@ from elman.progress import Meter, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
+
+SMALL = 64
+"""A hidden state of fewer numbers is computed by one thread: several wait for each other longer than they work."""
 
 ONE_PRESS_SECONDS = 1.0
 """A terminal and a wrapper may both pass one Ctrl-C on; signals so close together are one."""
@@ -103,7 +107,7 @@ def train(
     # Numbers near zero, which cost a hundred times others, become zero. It stays so behind the training: the processor
     # keeps this per thread, and torch's worker threads keep what was said before they were born.
     torch.set_flush_denormal(True)
-    with run.locked(), _threads(run.config.loop.threads), kept_memory(), _interruptible() as interrupted:
+    with run.locked(), _threads(run.config), kept_memory(), _interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch)
         try:
             fit(session)
@@ -333,10 +337,10 @@ def _refuse_non_finite(session: Session, nats: float, grad_norm: float = 0.0) ->
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Compute on so many threads within the block."""
+def _threads(config: RunConfig) -> Iterator[None]:
+    """Compute on as many threads within the block as are asked for, or suit the model."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+    torch.set_num_threads(config.loop.threads or (1 if config.model.hidden_size < SMALL else before))
     try:
         yield
     finally:

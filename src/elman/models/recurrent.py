@@ -7,7 +7,8 @@ stands behind the end in both directions and is never read before a token. That 
 
 ``fast`` is for an ordinary processor. There a layer projects the distinct words of a batch, deals the results out to
 their places, and reads the sequences from long to short, each time step only those that have not ended. On a GPU, with
-``fast=False``, and for an LSTM whose time steps are narrow, torch's own layers read the padded batch.
+``fast=False``, and for an LSTM whose time steps are narrow or whose products are in half precision, torch's own layers
+read the padded batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +39,8 @@ LAYERS: dict[CellName, Callable[[int, int], nn.Module]] = {
 """One layer, one direction: (batch, time, insize) and the state before → ((batch, time, hsize), the state after)."""
 
 WIDE_LSTM = 24_000
-"""A time step of so many numbers (batch × hidden) pays for reading an LSTM in our own way; below, torch's is sooner."""
+"""A time step of so many numbers (batch × hidden) pays for reading an LSTM in our own way; below, torch's is sooner,
+and so it is for any number where autocast halves the products' precision."""
 
 State = Any
 """A layer's state: (batch, hsize) or (1, batch, hsize), or two such in a tuple. The batch is the last but one axis."""
@@ -176,8 +178,11 @@ class Recurrent(nn.Module):
         lengths: Lengths | None = None,
     ) -> tuple[TimeMajor, State]:
         """Let one layer read (time, batch) places."""
-        narrow = isinstance(layer, LSTM) and lengths is None and places.shape[1] * layer.hidden_size < WIDE_LSTM
-        if isinstance(layer, Elman) or (self.fast and rows.device.type == "cpu" and not narrow):
+        ours = self.fast and rows.device.type == "cpu"
+        if isinstance(layer, LSTM) and lengths is None:
+            half_precision = torch.is_autocast_enabled("cpu")
+            ours = ours and not half_precision and places.shape[1] * layer.hidden_size >= WIDE_LSTM
+        if isinstance(layer, Elman) or ours:
             halves = cast(Layer, layer)
             return halves.read(F.embedding(places, halves.project(rows)), state, active, lengths)
         return torchs_own(layer, F.embedding(places, rows), state, lengths)
