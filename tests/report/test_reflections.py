@@ -31,10 +31,11 @@ def comparison(differences: dict[tuple[str, str], bool], order: list[str] | None
             "low": 0.001 if apart else -0.001,
             "high": 0.02,
             "apart": apart,
+            "smallest": 0.005,
         }
         for (better, worse), apart in differences.items()
     ]
-    rows = [{"step": step} for step in order or []]
+    rows = [{"step": step} for step in order or dict.fromkeys(name for pair in differences for name in pair)]
     return {"measure": "val_accuracy", "better": "more", "order": rows, "pairs": pairs, "against": None}
 
 
@@ -96,6 +97,15 @@ def test_a_ranking_turned_around_turns_the_conclusion_around() -> None:
         "mlp is better than lstm by 1.24 percentage points"
     )
     assert say.ranking(comparison({("mlp", "lstm"): False})) == "mlp cannot be told from lstm."
+
+
+def test_of_all_pairs_neighbours_are_spoken_of_and_every_pair_that_is_not_told_apart() -> None:
+    found = comparison({("a", "b"): True, ("a", "c"): True, ("b", "c"): False})
+    assert say.ranking(found).count("better than") == 1
+    assert say.ranking(found).endswith("; b cannot be told from c.")
+    assert "is better than c" in say.ranking(found | {"against": "c"})
+    assert say.too_small_to_be_shown(found).endswith("in four of five cases: b and c 0.50.")
+    assert say.too_small_to_be_shown(comparison({("a", "b"): True})) == ""
 
 
 def test_the_expected_order_is_confirmed_only_where_it_is_found() -> None:

@@ -278,16 +278,31 @@ def prompts_continued(steps: Steps) -> str:
 
 
 def ranking(found: Figures) -> str:
-    """Say which of the compared steps are better, and which cannot be told apart."""
+    """Say of neighbours in the ranking (or of each and the one that all are held to) which can be told apart."""
     write, unit = MEASURES[found["measure"]]
+    order = [row["step"] for row in found["order"]]
     said = []
     for pair in found["pairs"]:
+        if not found["against"] and order.index(pair["worse"]) - order.index(pair["better"]) > 1:
+            continue
         if pair["apart"]:
             by = f"{write(pair['difference'])} {unit} (95%: {interval(pair, write)})"
             said.append(f"{pair['better']} is better than {pair['worse']} by {by}")
         else:
             said.append(f"{pair['better']} cannot be told from {pair['worse']}")
     return "; ".join(said) + "."
+
+
+def too_small_to_be_shown(found: Figures) -> str:
+    """Say of those that cannot be told apart how large a difference would have had to be."""
+    write, unit = MEASURES[found["measure"]]
+    said = [
+        f"{pair['better']} and {pair['worse']} {write(pair['smallest'])}"
+        for pair in found["pairs"]
+        if not pair["apart"] and pair.get("smallest") is not None
+    ]
+    least = f"least difference ({unit}) that one seed of each would have shown in four of five cases"
+    return f"That two cannot be told apart does not make them equal; the {least}: {'; '.join(said)}." if said else ""
 
 
 def gospel(found: Figures) -> str:
@@ -335,8 +350,9 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
             "Each classifier's best epoch was chosen on the validation texts that its accuracy is measured on, so the"
             " accuracy is a little too good. The test texts were not opened."
         )
-    if any(step["kind"] == "comparison" and step["figures"]["against"] is None for step in done):
-        said.append("Each pair was compared by itself; the more pairs, the likelier that one of them is chance.")
+    compared = [pair for step in done if step["kind"] == "comparison" for pair in step["figures"]["pairs"]]
+    if any(pair["test"] is None for pair in compared):
+        said.append("Pairs of one seed each were compared one by one; the more, the likelier that one is chance.")
     if any("grammatical_share" in step["figures"].get("summary", {}) for step in done):
         said.append("Samples show what a model mostly writes; on strings that are rare they say little.")
     absent = [step["step"] for step in steps if step["status"] != "done"]
@@ -366,7 +382,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         generalises,
         clipping_acted,
     ),
-    "comparison": (ranking, gospel),
+    "comparison": (ranking, gospel, too_small_to_be_shown),
 }
 """What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
 

@@ -19,10 +19,13 @@ from elman.study.declaration import Step, Study
 from elman.study.kinds import KINDS
 from elman.study.work import Datasets, Report, Work
 
-FORMAT = 1
+FORMAT = 2
 """The version of the result files; another one repeats every step."""
 
 Results = dict[str, dict[str, Any]]
+
+HOW_MUCH = ("seeds",)
+"""Options that say how often a thing is done, and change nothing of what was done already."""
 
 
 def run_study(study: Study, directory: Path, report: Report = print) -> Path:
@@ -50,6 +53,7 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     if missing is not None:
         report(f"NOTE: {missing.problem} The study runs on generated reviews instead. {missing.remedy}")
     digests = _digests(study, fallback=fallback)
+    units = _digests(study, fallback=fallback, without=HOW_MUCH)
     _declare(study, directory, digests, missing)
     datasets, results = Datasets(), Results()
     for number, step in enumerate(study.steps, start=1):
@@ -65,6 +69,7 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
                 directory,
                 report,
                 datasets,
+                units[step.name],
             )
             done = _outcome(step, work, digests[step.name])
             write_json(path, done)
@@ -101,20 +106,30 @@ def _config(step: Step, *, fallback: bool) -> Any:
     return step.fallback if fallback and step.fallback is not None else step.config
 
 
-def _digests(study: Study, *, fallback: bool) -> dict[str, str]:
-    """Return the digest of each step: of its own configuration, and of the digests of what it needs."""
-    digests: dict[str, str] = {}
+def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the digest of each step: of its configuration, and of the digests of what it needs.
+
+    ``without`` names options of the step itself that are left out.
+    """
+    whole: dict[str, str] = {}
+    found: dict[str, str] = {}
     for step in study.steps:
-        config = _config(step, fallback=fallback)
+        options = asdict(step.options)
         content = {
             "format": FORMAT,
             "kind": step.kind,
-            "options": asdict(step.options),
-            "config": KINDS[step.kind].configuration(config),
-            "needs": {need: digests[need] for need in step.needs},
+            "options": options,
+            "config": KINDS[step.kind].configuration(_config(step, fallback=fallback)),
+            "needs": {need: whole[need] for need in step.needs},
         }
-        digests[step.name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return digests
+        whole[step.name] = _digest(content)
+        fewer = {name: value for name, value in options.items() if name not in without}
+        found[step.name] = _digest(content | {"options": fewer})
+    return found
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _done(path: Path, digest: str) -> dict[str, Any] | None:
@@ -144,15 +159,16 @@ def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
             if found["status"] == "failed":
                 raise RunError(f"It needs {need}, which failed.", "Mend that first.")
         outcome = {"status": "done", "figures": KINDS[step.kind].work(work)}
-    except Interrupted:
-        raise
+    except Interrupted as stop:
+        raise Interrupted(stop.problem, "Continue with the same elman study.") from stop
     except ElmanError as error:
         outcome = {"status": "failed", "problem": error.problem, "remedy": error.remedy}
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         outcome = {"status": "failed", "problem": "There was not enough memory.", "remedy": "Take smaller batches."}
-    spent = {"seconds": time.monotonic() - started, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+    took = time.monotonic() - started + sum(work.earlier)
+    spent = {"seconds": took, "time": datetime.now(UTC).isoformat(timespec="seconds")}
     return result | spent | outcome
 
 
