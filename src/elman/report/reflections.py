@@ -109,6 +109,24 @@ def best_classifier(steps: Steps) -> str:
     return f"{best} classifies {with_interval(accuracy)} of the validation texts rightly{highest}."
 
 
+def best_yardstick(steps: Steps) -> str:
+    """Name the yardstick of the highest accuracy: what a network has to beat."""
+    best = max(steps, key=lambda name: steps[name]["summary"]["val_accuracy"]["mean"])
+    accuracy = steps[best]["summary"]["val_accuracy"]
+    return f"The yardstick to beat is {best}: {with_interval(accuracy)} of the validation texts."
+
+
+def strength_at_the_edge(steps: Steps) -> str:
+    """Say where the strength that was chosen is the least or the greatest that was tried."""
+    said = []
+    for name, found in steps.items():
+        strengths = [row["strength"] for row in found["tried"]]
+        if len(strengths) > 1 and found["strength"] in (min(strengths), max(strengths)):
+            which = "least" if found["strength"] == min(strengths) else "greatest"
+            said.append(f"the C of {name}, {plain(found['strength'])}, is the {which} that was tried")
+    return f"A better value may lie beyond: {'; '.join(said)}." if said else ""
+
+
 def no_better_than_guessing(steps: Steps) -> str:
     """Name the classifiers whose interval holds the accuracy of guessing."""
     guessing = [
@@ -373,6 +391,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         leaning,
         clipping_acted,
     ),
+    "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),
     "language-model": (
         distance_to_floor,
         learnt,
@@ -386,7 +405,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
 }
 """What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
 
-TOGETHER = ("classifier", "language-model")
+TOGETHER = ("classifier", "language-model", "yardstick")
 
 
 def reflect(kind: str, steps: Steps) -> list[str]:

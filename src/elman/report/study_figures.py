@@ -237,6 +237,7 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
         Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion: the share of each class that is taken for which", confusions),
     ),
+    "yardstick": (Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),),
     "language-model": (
         Picture("excess", "Learning curves: the distance after every epoch", excess_curves),
         Picture("gradients", "Gradient norms before clipping", gradient_norms),

@@ -12,6 +12,7 @@ from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
 from elman.study.language_models import LanguageModelOptions, train_language_models
 from elman.study.work import Work
+from elman.study.yardsticks import YardstickOptions, measure_yardstick
 
 
 class Kind(NamedTuple):
@@ -51,5 +52,6 @@ KINDS: dict[str, Kind] = {
     "padding": Kind(measure_padding, PaddingOptions, "any", ("data", "batches")),
     "classifier": Kind(train_classifiers, ClassifierOptions, "classification", WHOLE_RUN),
     "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
+    "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
     "comparison": Kind(compare, CompareOptions, None),
 }
