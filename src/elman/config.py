@@ -382,6 +382,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return exact or (hint is float and value.__class__ is int)
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict)
     if all(isinstance(option, str) for option in options):  # a Literal
         return value in options
     return any(_fits(value, option) for option in options)
@@ -393,6 +395,8 @@ def _type_name(hint: Any) -> str:
         return "nothing" if hint is type(None) else str(hint.__name__)
     if get_origin(hint) is list:
         return f"a list of {_type_name(options[0])}"
+    if get_origin(hint) is dict:
+        return "a table"
     return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
 
 

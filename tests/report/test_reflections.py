@@ -115,6 +115,10 @@ def test_the_expected_order_is_confirmed_only_where_it_is_found() -> None:
     assert say.gospel(comparison({}, ["lstm", "mlp"])) == ""
 
 
+def test_a_yardstick_that_is_not_at_the_edge_is_not_spoken_of() -> None:
+    assert say.strength_at_the_edge({"a": yardstick(1.0)}) == ""
+
+
 @given(accuracies=st.lists(st.floats(0, 1), min_size=2, max_size=5, unique=True))
 def test_the_best_is_the_one_of_the_highest_accuracy(accuracies: list[float]) -> None:
     steps = {f"m{place}": classifier(accuracy=accuracy) for place, accuracy in enumerate(accuracies)}
@@ -133,6 +137,23 @@ def lengths(least: int, median: float, most: int) -> Figures:
     return {"splits": {"train": {"length_min": least, "length_median": median, "length_max": most}}}
 
 
+def searched(*values: float, direction: str = "maximize") -> Figures:
+    points = [{"trials": n + 1, "seconds": 10.0 * (n + 1), "value": value} for n, value in enumerate(values)]
+    pick = max if direction == "maximize" else min
+    return {
+        "metric": "val_accuracy",
+        "direction": direction,
+        "best_so_far": points,
+        "best": {"number": values.index(pick(values)), "value": pick(values)},
+        "trials": [{}] * len(values),
+        "importance": None,
+    }
+
+
+def yardstick(strength: float) -> Figures:
+    return classifier() | {"tried": [{"strength": each} for each in (0.1, 1.0, 10.0)], "strength": strength}
+
+
 CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
     (
         say.overfitting,
@@ -141,6 +162,21 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "a after epoch 1",
         "not begun",
     ),
+    (
+        say.searched_equally,
+        {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9)},
+        {"b": searched(0.7, 0.8), "a": searched(0.6, 0.7, 0.9)},
+        "after 2 trials each a is ahead on validation (a 0.8000 and b 0.7000); after 20 s each a is ahead",
+        "after 2 trials each b is ahead",
+    ),
+    (
+        say.still_rising,
+        {"a": searched(0.1, 0.2, 0.3, 0.4)},
+        {"a": searched(0.4, 0.4, 0.4, 0.4)},
+        "a: the best came",
+        "",
+    ),
+    (say.strength_at_the_edge, {"a": yardstick(0.1)}, {"a": yardstick(10.0)}, "is the least", "is the greatest"),
     (say.calibrated, {"a": classifier(sure=0.9)}, {"a": classifier(sure=0.6)}, "surer than", "less sure than"),
     (
         say.leaning,

@@ -16,12 +16,12 @@ from elman.errors import RunError
 from elman.progress import seconds
 from elman.report.pages import MARKDOWN
 from elman.report.study import write_report
-from elman.report.wording import count, escaped, excess, nats, percent, plain, points, tenths
+from elman.report.wording import count, digits, escaped, excess, nats, percent, plain, points, probability, tenths
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
 
-SAID_WITHOUT_FIGURES = {"95%", "99.00%"}
-"""How wide the intervals are, and from which share on a model is said to have learnt."""
+SAID_WITHOUT_FIGURES = {"95%", "99.00%", "0.0001"}
+"""How wide the intervals are, from which share on a model is said to have learnt, and the least p-value printed."""
 
 
 def values(found: Any, key: str = "") -> Iterator[Any]:
@@ -45,7 +45,7 @@ def printed(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from NUMBER.findall(value)
     elif math.isfinite(value):
-        for write in (percent, points, count, tenths, nats, excess, plain, str):
+        for write in (percent, points, count, tenths, nats, excess, plain, digits, probability, str):
             yield write(value)
         yield from (f"{value:.1f}", f"{value:.2f}", *NUMBER.findall(seconds(value)))
 

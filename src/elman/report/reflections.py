@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from elman.progress import seconds
 from elman.report.wording import count, excess, interval, listed, nats, percent, plain, points, tenths, with_interval
 
 Figures = dict[str, Any]
@@ -311,6 +312,54 @@ def ranking(found: Figures) -> str:
     return "; ".join(said) + "."
 
 
+def searched_equally(steps: Steps) -> str:
+    """Cut several searches at the trials and at the time of the shortest, and say which was ahead there."""
+    if len(steps) < 2 or len({found["metric"] for found in steps.values()}) > 1:
+        return ""
+    pick = max if next(iter(steps.values()))["direction"] == "maximize" else min
+    said = []
+    for unit, how in (("trials", count), ("seconds", seconds)):
+        least = min(found["best_so_far"][-1][unit] for found in steps.values())
+        cut = {name: best_until(found["best_so_far"], unit, least) for name, found in steps.items()}
+        known = {name: value for name, value in cut.items() if value is not None}
+        if not known:
+            continue
+        ahead = pick(known, key=lambda name: known[name])
+        rest = listed([f"{name} {nats(value)}" for name, value in known.items()])
+        amount = f"{how(least)} trials each" if unit == "trials" else f"{how(least)} each"
+        said.append(f"after {amount} {ahead} is ahead on validation ({rest})")
+    return f"Cut where the shortest search ends, {'; '.join(said)}." if said else ""
+
+
+def best_until(points: list[dict[str, Any]], unit: str, most: float) -> float | None:
+    """Return the best value that a search had come to after so many "trials" or "seconds"; None where to none."""
+    values = [point["value"] for point in points if point[unit] <= most]
+    return values[-1] if values else None
+
+
+def still_rising(steps: Steps) -> str:
+    """Say which searches found their best in the last quarter of their trials."""
+    late = [name for name, found in steps.items() if 4 * (found["best"]["number"] + 1) > 3 * len(found["trials"])]
+    return f"{listed(late)}: the best came in the last quarter of the trials, so more might be found." if late else ""
+
+
+def what_mattered(steps: Steps) -> str:
+    """Name the knob that explains most of each search's spread."""
+    said = []
+    for name, found in steps.items():
+        if found["importance"]:
+            knob = max(found["importance"], key=lambda key: found["importance"][key])
+            said.append(f"`{knob}` in {name} ({percent(found['importance'][knob])} of what the knobs explain)")
+    return f"What mattered most: {'; '.join(said)}." if said else ""
+
+
+def found_best(steps: Steps) -> str:
+    """Say how good the best trial of each search is, on validation."""
+    said = [f"{name} came to {nats(found['best']['value'])}" for name, found in steps.items()]
+    metric = next(iter(steps.values()))["metric"].removeprefix("val_").replace("_", " ")
+    return f"Best on validation ({metric}): {'; '.join(said)}. A best of many trials is a little too good."
+
+
 def too_small_to_be_shown(found: Figures) -> str:
     """Say of those that cannot be told apart how large a difference would have had to be."""
     write, unit = MEASURES[found["measure"]]
@@ -391,6 +440,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         leaning,
         clipping_acted,
     ),
+    "search": (found_best, searched_equally, still_rising, what_mattered),
     "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),
     "language-model": (
         distance_to_floor,
@@ -405,7 +455,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
 }
 """What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
 
-TOGETHER = ("classifier", "language-model", "yardstick")
+TOGETHER = ("classifier", "language-model", "yardstick", "search")
 
 
 def reflect(kind: str, steps: Steps) -> list[str]:

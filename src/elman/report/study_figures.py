@@ -227,6 +227,16 @@ def ranking_with_intervals(path: Path, steps: Steps) -> bool:
     return True
 
 
+def searches(path: Path, steps: Steps) -> bool:
+    """Draw the best so far on validation against the time that the trials took."""
+    figure, axes = _figure("time in trials (s)", "best so far on validation")
+    for name, found, colour, line in _styled(steps):
+        points = found["best_so_far"]
+        x, y = [point["seconds"] for point in points], [point["value"] for point in points]
+        axes.step(x, y, line, where="post", color=colour, label=name)
+    return _save(figure, axes, path)
+
+
 PICTURES: dict[str, tuple[Picture, ...]] = {
     "data": (Picture("lengths", "The lengths of the texts", length_distribution),),
     "padding": (Picture("padding", "Padding by batch size", padding_by_batch_size),),
@@ -237,6 +247,7 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
         Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion: the share of each class that is taken for which", confusions),
     ),
+    "search": (Picture("searches", "What the searches had found, by the time they took", searches),),
     "yardstick": (Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),),
     "language-model": (
         Picture("excess", "Learning curves: the distance after every epoch", excess_curves),

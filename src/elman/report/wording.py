@@ -42,6 +42,11 @@ def plain(value: float) -> str:
     return f"{value:g}"
 
 
+def digits(value: float) -> str:
+    """Write a number that was drawn, with three digits: ``0.00213``."""
+    return f"{value:.3g}"
+
+
 def probability(p: float | None) -> str:
     """Write a p-value: ``0.0314``; very small ones as less than the last digit, and one that is not there as a dash."""
     return "–" if p is None else f"{p:.4f}" if p >= 0.00005 else "< 0.0001"
@@ -75,6 +80,7 @@ FILTERS = {
     "nats": nats,
     "excess": excess,
     "plain": plain,
+    "digits": digits,
     "probability": probability,
     "interval": interval,
     "with_interval": with_interval,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import tomllib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ FORMAT = 2
 
 Results = dict[str, dict[str, Any]]
 
-HOW_MUCH = ("seeds",)
+HOW_MUCH = ("seeds", "trials", "seconds", "processes")
 """Options that say how often a thing is done, and change nothing of what was done already."""
 
 
@@ -61,16 +62,10 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
         done = _done(path, digests[step.name])
         report(f"[{number}/{len(study.steps)}] {step.name}{f': done already, {path}' if done else ''}")
         if done is None:
-            work = Work(
-                step.name,
-                step.options,
-                _config(step, fallback=fallback),
-                {need: results[need] for need in step.needs},
-                directory,
-                report,
-                datasets,
-                units[step.name],
-            )
+            needs = {need: results[need] for need in step.needs}
+            config = _with_what_was_found(step, _config(step, fallback=fallback), needs)
+            unit = _digest({"step": units[step.name], "config": KINDS[step.kind].configuration(config)})
+            work = Work(step.name, step.options, config, needs, directory, report, datasets, unit)
             done = _outcome(step, work, digests[step.name])
             write_json(path, done)
         if done["status"] == "failed":
@@ -104,6 +99,16 @@ def _data(study: Study, directory: Path) -> tuple[bool, SourceUnreachable | None
 
 def _config(step: Step, *, fallback: bool) -> Any:
     return step.fallback if fallback and step.fallback is not None else step.config
+
+
+def _with_what_was_found(step: Step, config: Any, needs: Results) -> Any:
+    """Return the step's configuration; that of its source goes before it, of a search the best that it found."""
+    source = needs.get(step.source)
+    if source is None or source["status"] == "failed":
+        return config
+    found = tomllib.loads(source["figures"].get("chosen") or source["config"])
+    tables = {section: table for section, table in found.items() if isinstance(table, dict)}
+    return config.with_tables(tables, step.source).with_tables(step.sections, step.name)
 
 
 def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> dict[str, str]:

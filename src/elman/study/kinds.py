@@ -11,6 +11,7 @@ from elman.study.classifiers import ClassifierOptions, train_classifiers
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
 from elman.study.language_models import LanguageModelOptions, train_language_models
+from elman.study.searching import SearchOptions, search
 from elman.study.work import Work
 from elman.study.yardsticks import YardstickOptions, measure_yardstick
 
@@ -25,15 +26,15 @@ class Kind(NamedTuple):
     options
         A dataclass: what the kind can be told, beside the sections of a run.
     reads
-        What it takes: a run's configuration for this task ("any" for whatever the data is), or None where it reads
-        other steps' results alone.
+        What it takes: a run's configuration for this task ("any" for whatever the data is, "source" for that of
+        another step), or None where it reads other steps' results alone.
     sections
         The sections of that configuration which its figures follow from; a change elsewhere does not repeat it.
     """
 
     work: Callable[[Work], dict[str, Any]]
     options: Any
-    reads: Task | Literal["any"] | None
+    reads: Task | Literal["any", "source"] | None
     sections: tuple[str, ...] = ()
 
     def configuration(self, config: RunConfig | None) -> str | None:
@@ -53,5 +54,6 @@ KINDS: dict[str, Kind] = {
     "classifier": Kind(train_classifiers, ClassifierOptions, "classification", WHOLE_RUN),
     "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
     "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
+    "search": Kind(search, SearchOptions, "any", WHOLE_RUN),
     "comparison": Kind(compare, CompareOptions, None),
 }
