@@ -70,7 +70,9 @@ def _study(directory: Path) -> Iterator[tuple[str, Path]]:
     for report in REPORTS:
         yield report, directory / report
     for file in sorted(
-        [*directory.glob("results/*.json"), *directory.glob("figures/*.svg"), *directory.glob("results.json")]
+        found
+        for pattern in ("results/*.json", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
+        for found in directory.glob(pattern)
     ):
         yield file.relative_to(directory).as_posix(), file
 

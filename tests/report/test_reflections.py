@@ -35,7 +35,9 @@ def comparison(differences: dict[tuple[str, str], bool], order: list[str] | None
         }
         for (better, worse), apart in differences.items()
     ]
-    rows = [{"step": step} for step in order or dict.fromkeys(name for pair in differences for name in pair)]
+    rows = [
+        {"step": step, "model": step} for step in order or dict.fromkeys(name for pair in differences for name in pair)
+    ]
     return {"measure": "val_accuracy", "better": "more", "order": rows, "pairs": pairs, "against": None}
 
 
@@ -152,6 +154,17 @@ def searched(*values: float, direction: str = "maximize") -> Figures:
 
 def yardstick(strength: float) -> Figures:
     return classifier() | {"tried": [{"strength": each} for each in (0.1, 1.0, 10.0)], "strength": strength}
+
+
+def of_test(accuracy: float, expected: float) -> Figures:
+    return {
+        "summary": {"test_accuracy": figure(accuracy)},
+        "expected": {"accuracy": expected, "low": expected - 0.01, "high": expected + 0.01},
+    }
+
+
+def ensemble(accuracy: float) -> Figures:
+    return {"summary": {"test_accuracy": figure(accuracy)}, "members": [{"step": "lstm", "mean": 0.8}]}
 
 
 CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [

@@ -19,6 +19,7 @@ HELD = 0.99
 """The share of prefixes at which a model must tell what may follow, to be said to hold at that length."""
 
 MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
+    "test_accuracy": (points, "percentage points"),
     "val_accuracy": (points, "percentage points"),
     "excess_nats_per_token": (excess, "nats a token"),
     "val_bits_per_token": (excess, "bits a token"),
@@ -110,6 +111,53 @@ def best_classifier(steps: Steps) -> str:
     return f"{best} classifies {with_interval(accuracy)} of the validation texts rightly{highest}."
 
 
+def expectation(steps: Steps) -> str:
+    """Say which order was expected."""
+    said = [
+        ", then ".join(f"{row['step']} {percent(row['accuracy'])}" for row in found["expected"])
+        for found in steps.values()
+    ]
+    return f"Expected before the test: {'; '.join(said)}."
+
+
+def best_on_test(steps: Steps) -> str:
+    """Name the model of the highest accuracy on the test texts."""
+    best = max(steps, key=lambda name: steps[name]["summary"]["test_accuracy"]["mean"])
+    accuracy = steps[best]["summary"]["test_accuracy"]
+    highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
+    return f"{best} classifies {with_interval(accuracy)} of the test texts rightly{highest}."
+
+
+def as_expected(steps: Steps) -> str:
+    """Hold the test to what was expected: the order, and each interval."""
+    tested = {name: found["summary"]["test_accuracy"]["mean"] for name, found in steps.items()}
+    by_test = sorted(steps, key=lambda name: -tested[name])
+    by_expectation = sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"])
+    said = []
+    if len(steps) > 1:
+        order = "is the order found" if by_test == by_expectation else f"is not; found was {', then '.join(by_test)}"
+        said.append(f"The expected order, {', then '.join(by_expectation)}, {order}.")
+    where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
+    for name, found in steps.items():
+        low, high = found["expected"]["low"], found["expected"]["high"]
+        where["below" if tested[name] < low else "above" if tested[name] > high else "within"].append(name)
+    places = [f"{listed(names)} {place}" for place, names in where.items() if names]
+    said.append(f"Of the expected intervals: {'; '.join(places)}.")
+    return " ".join(said)
+
+
+def together_better(steps: Steps) -> str:
+    """Say whether judging together helps, against the mean of the best member's seeds."""
+    said = []
+    for name, found in steps.items():
+        best = max(found["members"], key=lambda member: member["mean"])
+        mine = found["summary"]["test_accuracy"]
+        above, below = mine["low"] > best["mean"], mine["high"] < best["mean"]
+        how = "better than" if above else "worse than" if below else "not to be told from"
+        said.append(f"{name} with {with_interval(mine)} is {how} a single {best['step']} ({percent(best['mean'])})")
+    return f"{'; '.join(said)}."
+
+
 def best_yardstick(steps: Steps) -> str:
     """Name the yardstick of the highest accuracy: what a network has to beat."""
     best = max(steps, key=lambda name: steps[name]["summary"]["val_accuracy"]["mean"])
@@ -185,7 +233,8 @@ def seeds_differ(steps: Steps) -> str:
     said = [
         f"{name} from {percent(accuracy['least'])} to {percent(accuracy['most'])}"
         for name, found in steps.items()
-        if (accuracy := found["summary"]["val_accuracy"])["interval"] == "seeds"
+        if (accuracy := found["summary"].get("test_accuracy") or found["summary"]["val_accuracy"])["interval"]
+        == "seeds"
     ]
     return f"From seed to seed the accuracy runs, of {listed(said)}." if said else ""
 
@@ -374,9 +423,9 @@ def too_small_to_be_shown(found: Figures) -> str:
 
 def gospel(found: Figures) -> str:
     """Say whether the order that the course expects, LSTM before Elman before MLP, is the order found."""
-    order = [row["step"] for row in found["order"]]
+    order = [row["model"] for row in found["order"]]
     expected = [name for name in ("lstm", "elman", "mlp") if name in order]
-    if found["measure"] != "val_accuracy" or len(expected) < 3:
+    if found["measure"] not in ("val_accuracy", "test_accuracy") or len(expected) < 3:
         return ""
     mine = [name for name in order if name in expected]
     if mine == expected:
@@ -415,8 +464,11 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
     if any(step["kind"] == "classifier" for step in done):
         said.append(
             "Each classifier's best epoch was chosen on the validation texts that its accuracy is measured on, so the"
-            " accuracy is a little too good. The test texts were not opened."
+            " accuracy is a little too good."
+            + ("" if any(step["kind"] == "final" for step in done) else " The test texts were not opened.")
         )
+    if any(step["kind"] == "final" for step in done):
+        said.append("The test texts are of the same source as those of training; of other texts they say nothing.")
     compared = [pair for step in done if step["kind"] == "comparison" for pair in step["figures"]["pairs"]]
     if any(pair["test"] is None for pair in compared):
         said.append("Pairs of one seed each were compared one by one; the more, the likelier that one is chance.")
@@ -440,6 +492,9 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         leaning,
         clipping_acted,
     ),
+    "hypothesis": (expectation,),
+    "final": (best_on_test, as_expected, seeds_differ),
+    "ensemble": (together_better,),
     "search": (found_best, searched_equally, still_rising, what_mattered),
     "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),
     "language-model": (
@@ -455,7 +510,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
 }
 """What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
 
-TOGETHER = ("classifier", "language-model", "yardstick", "search")
+TOGETHER = ("classifier", "language-model", "yardstick", "search", "hypothesis", "final", "ensemble")
 
 
 def reflect(kind: str, steps: Steps) -> list[str]:

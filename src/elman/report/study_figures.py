@@ -213,11 +213,15 @@ def padding_by_batch_size(path: Path, steps: Steps) -> bool:
 def ranking_with_intervals(path: Path, steps: Steps) -> bool:
     """Draw each compared step's figure with its 95% interval, the best on top."""
     [found] = steps.values()
-    names = {"val_accuracy": "validation accuracy (%)", "excess_nats_per_token": "excess over the floor (nats a token)"}
+    names = {
+        "val_accuracy": "validation accuracy (%)",
+        "test_accuracy": "test accuracy (%)",
+        "excess_nats_per_token": "excess over the floor (nats a token)",
+    }
     label = names.get(found["measure"], "bits a token, validation")
     figure = Figure(figsize=(SIZE[0], 0.9 + 0.35 * len(found["order"])), layout="constrained")
     axes = figure.add_subplot(xlabel=label)
-    mean, ends = _ends(found["order"], 100 if found["measure"] == "val_accuracy" else 1)
+    mean, ends = _ends(found["order"], 100 if found["measure"].endswith("accuracy") else 1)
     axes.errorbar(mean, range(len(mean)), xerr=ends, fmt="o", color=COLOURS[0], capsize=3, markersize=4)
     axes.set_yticks(range(len(found["order"])), [row["step"] for row in found["order"]])
     axes.set_ylim(len(found["order"]) - 0.5, -0.5)
@@ -247,6 +251,12 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
         Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion: the share of each class that is taken for which", confusions),
     ),
+    "hypothesis": (),
+    "final": (
+        Picture("calibration", "Calibration on the test texts: how often right, by how sure", calibration_curves),
+        Picture("confusion", "Confusion on the test texts: the share of each class taken for which", confusions),
+    ),
+    "ensemble": (),
     "search": (Picture("searches", "What the searches had found, by the time they took", searches),),
     "yardstick": (Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),),
     "language-model": (

@@ -16,10 +16,11 @@ from elman.statistics import (
     smallest_detectable_difference,
     welch_over_seeds,
 )
-from elman.study.classifiers import unpacked, unpacked_labels
+from elman.study.tested import correct
 from elman.study.work import Work, check_positive
 
 MEASURES = {
+    "test_accuracy": "more",
     "val_accuracy": "more",
     "excess_nats_per_token": "less",
     "val_bits_per_token": "less",
@@ -72,7 +73,7 @@ def compare(work: Work) -> dict[str, Any]:
     if against and against not in needs:
         raise ConfigError(f"The step {against!r} is not among those that are compared.", "Name one of its needs.")
     pairs = [pair for pair in combinations(order, 2) if not against or against in pair]
-    tested = [_tested(needs[better], needs[worse], measure, work.options.resamples) for better, worse in pairs]
+    tested = [_tested(work, better, worse, measure) for better, worse in pairs]
     corrected = iter(holm([found["p"] for found in tested if found["p"] is not None]))
     for found in tested:
         found["p_holm"] = None if found["p"] is None else next(corrected)
@@ -81,7 +82,10 @@ def compare(work: Work) -> dict[str, Any]:
         "measure": measure,
         "better": MEASURES[measure],
         "against": against or None,
-        "order": [{"step": name, **needs[name]["summary"][measure]} for name in order],
+        "order": [
+            {"step": name, "model": needs[name].get("source", name), **needs[name]["summary"][measure]}
+            for name in order
+        ],
         "pairs": [
             {"better": better, "worse": worse, **found} for (better, worse), found in zip(pairs, tested, strict=True)
         ],
@@ -102,11 +106,11 @@ def _measure(results: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def _tested(better: dict[str, Any], worse: dict[str, Any], measure: str, resamples: int) -> dict[str, Any]:
+def _tested(work: Work, better: str, worse: str, measure: str) -> dict[str, Any]:
     """Return the difference of two steps, in favour of the better one, and how sure it is."""
     if MEASURES[measure] == "more":
-        return _of_classifiers(_correct(better), _correct(worse), resamples)
-    ours, theirs = better["summary"][measure], worse["summary"][measure]
+        return _of_classifiers(correct(work, better), correct(work, worse), work.options.resamples)
+    ours, theirs = (work.needs[name]["figures"]["summary"][measure] for name in (better, worse))
     if ours["interval"] == theirs["interval"] == "seeds":
         return _told("welch", welch_over_seeds(theirs["values"], ours["values"]))
     found = {"test": None, "difference": theirs["mean"] - ours["mean"], "low": None, "high": None, "p": None}
@@ -140,9 +144,3 @@ def _told(test: str, difference: Difference) -> dict[str, Any]:
         "high": difference.high,
         "p": difference.p,
     }
-
-
-def _correct(figures: dict[str, Any]) -> NDArray[np.bool_]:
-    """Return (seeds, texts), whether each run was right."""
-    labels, classes = unpacked_labels(figures["labels"]), len(figures["class_names"])
-    return np.array([unpacked(seed["log_odds"], classes).argmax(axis=1) == labels for seed in figures["by_seed"]])

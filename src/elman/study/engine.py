@@ -65,7 +65,7 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
             needs = {need: results[need] for need in step.needs}
             config = _with_what_was_found(step, _config(step, fallback=fallback), needs)
             unit = _digest({"step": units[step.name], "config": KINDS[step.kind].configuration(config)})
-            work = Work(step.name, step.options, config, needs, directory, report, datasets, unit)
+            work = Work(step.name, step.options, config, needs, directory, report, datasets, unit, step.source)
             done = _outcome(step, work, digests[step.name])
             write_json(path, done)
         if done["status"] == "failed":
@@ -211,17 +211,25 @@ def _close(study: Study, directory: Path, results: Results, missing: SourceUnrea
 def main_figures(results: Results) -> dict[str, Any]:
     """Return the main figures: ``classification.STEP.val_accuracy_mean``, ``…_low``, ``…_high``, ``seeds``, and so on.
 
-    The ends are those of the 95% interval: over seeds where there are several, over texts where there is one.
+    The ends are those of the 95% interval: over seeds where there are several, over texts where there is one. What was
+    tested stands beside its validation, under the name of the step that it was taken from: ``test_accuracy_mean`` and
+    so on; ``seeds`` are then those of the test, and ``val_seeds`` those of validation.
     """
-    groups = {"classifier": "classification", "language-model": "language_models"}
-    found: dict[str, Any] = {group: {} for group in groups.values()}
+    groups = {"language-model": "language_models"} | dict.fromkeys(
+        ("classifier", "yardstick", "final", "ensemble"), "classification"
+    )
+    found: dict[str, Any] = {group: {} for group in ("classification", "language_models")}
     for name, result in results.items():
-        if result["status"] == "done" and result["kind"] in groups:
-            summary = result["figures"]["summary"]
-            found[groups[result["kind"]]][name] = {
-                f"{figure}_{part}": values[part]
-                for figure, values in summary.items()
-                for part in ("mean", "low", "high")
-                if values[part] is not None
-            } | {"seeds": result["options"]["seeds"]}
+        if result["status"] != "done" or result["kind"] not in groups:
+            continue
+        figures = result["figures"]
+        entry = found[groups[result["kind"]]].setdefault(figures.get("source", name), {})
+        if "seeds" in entry:
+            entry["val_seeds"] = entry["seeds"]
+        entry |= {
+            f"{figure}_{part}": values[part]
+            for figure, values in figures["summary"].items()
+            for part in ("mean", "low", "high")
+            if values[part] is not None
+        } | {"seeds": result["options"].get("seeds", [0])}
     return found

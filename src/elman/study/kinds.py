@@ -10,6 +10,8 @@ from elman.config import RunConfig, Task
 from elman.study.classifiers import ClassifierOptions, train_classifiers
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
+from elman.study.ensembles import EnsembleOptions, combine
+from elman.study.finals import FinalOptions, HypothesisOptions, measure_finally, write_hypothesis
 from elman.study.language_models import LanguageModelOptions, train_language_models
 from elman.study.searching import SearchOptions, search
 from elman.study.work import Work
@@ -55,5 +57,8 @@ KINDS: dict[str, Kind] = {
     "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
     "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
     "search": Kind(search, SearchOptions, "any", WHOLE_RUN),
+    "hypothesis": Kind(write_hypothesis, HypothesisOptions, None),
+    "final": Kind(measure_finally, FinalOptions, "source", WHOLE_RUN),
+    "ensemble": Kind(combine, EnsembleOptions, None),
     "comparison": Kind(compare, CompareOptions, None),
 }

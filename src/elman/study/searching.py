@@ -69,9 +69,8 @@ def search(work: Work) -> dict[str, Any]:
         "seconds": log["seconds"],
         "best": best,
         "importance": log["importance"],
-        "trials": [
-            {key: trial[key] for key in ("number", "state", "value", "params", "seconds")} for trial in log["trials"]
-        ],
+        "trials": [{key: trial[key] for key in KEPT} for trial in log["trials"]],
+        "pruned": sum(trial["state"] == "pruned" for trial in log["trials"]),
         "best_so_far": [point for i, point in enumerate(points) if _tells(points, i)],
         "chosen": configured(work.config, best["params"]).to_toml(),
     }

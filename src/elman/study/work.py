@@ -1,6 +1,7 @@
 """What a step is given to work with: its options, its data, what it needs of earlier steps, a place for its runs."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,8 @@ class Work:
         What to do with the lines that say how it goes.
     datasets
         Opens data.
+    source
+        The step among the needs whose configuration was taken; "" where none was.
     unit
         A digest of all that the figures of one seed follow from, but the seed.
     """
@@ -64,6 +67,7 @@ class Work:
     report: Report
     datasets: Datasets = field(default_factory=Datasets)
     unit: str = ""
+    source: str = ""
     earlier: list[float] = field(default_factory=list)
     """Seconds that seeds took which were done in an earlier sitting."""
 
@@ -77,23 +81,23 @@ class Work:
         """Open the step's data."""
         return self.datasets.open(self.config.data)
 
-    def seed_by_seed(self, measure: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the figures of each seed, ready for JSON.
+    def seed_by_seed(self, measure: Callable[[int], dict[str, Any]], beside: str = "json") -> list[dict[str, Any]]:
+        """Return the figures of each seed, ready for JSON; ``beside`` is the ending of what ``measure`` writes too.
 
         They are kept in ``results/STEP/seed-SEED.json`` as they come, with the time and the machine; what is there is
         not measured again, whichever other seeds there are. So whatever happens costs one seed at most.
         """
-        return [self._seed(seed, measure) for seed in self.options.seeds]
+        return [self._seed(seed, measure, beside) for seed in self.options.seeds]
 
     def seed_path(self, seed: int, ending: str = "json") -> Path:
         """Where what is kept of a seed is."""
         return self.directory / "results" / self.name / f"seed-{seed}.{ending}"
 
-    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]], beside: str) -> dict[str, Any]:
         path = self.seed_path(seed)
         try:
             kept = read_json(path)
-            if kept["unit"] == self.unit:
+            if kept["unit"] == self.unit and self.seed_path(seed, beside).exists():
                 self.earlier.append(kept["seconds"])
                 self.report(f"done already: seed {seed}, {path}")
                 figures: dict[str, Any] = kept["figures"]
@@ -106,10 +110,15 @@ class Work:
         write_json(path, {"unit": self.unit, "seconds": spent, "machine": machine(), "figures": figures})
         return figures
 
-    def trained(self, seed: int) -> Run:
-        """Return a finished run of that seed; what is trained already is not trained again."""
-        config, dataset = with_seed(self.config, seed), self.dataset()
+    def trained(self, seed: int, config: RunConfig | None = None, dataset: Dataset | None = None) -> Run:
+        """Return a finished run of that seed; what is trained already, and has its weights, is not trained again.
+
+        ``config`` and ``dataset`` stand in for the step's own.
+        """
+        config, dataset = with_seed(config or self.config, seed), dataset or self.dataset()
         path = self.directory / "runs" / f"{self.name}-{_digest(config)}"
+        if (path / "config.toml").exists() and not (path / "vocab.json").exists():
+            shutil.rmtree(path)  # its weights were dropped
         run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
         several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
         self.report(f"{'trained already' if run.finished else 'training'}: {path}{several}")
