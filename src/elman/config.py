@@ -93,6 +93,8 @@ class BatchConfig:
     """Sequences in a batch, instead of the token budget."""
     length_noise: float = 0.02
     """Sort by length × (1 ± noise), so that batches differ from epoch to epoch."""
+    shuffle: bool = True
+    """Shuffle the batches; without this every epoch goes from short texts to long ones."""
     length_multiple: int = 16
     """Round a batch's width up to a multiple of this: fewer shapes, so that prepared kernels are used again."""
     curriculum_epochs: int = 0

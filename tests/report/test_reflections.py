@@ -167,6 +167,21 @@ def ensemble(accuracy: float) -> Figures:
     return {"summary": {"test_accuracy": figure(accuracy)}, "members": [{"step": "lstm", "mean": 0.8}]}
 
 
+def recurrence(apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out: int = 1) -> Figures:
+    return {
+        "equal": {"outputs": apart, "gradients": 0.0},
+        "times": [{"peer": "loop", "ratio": ratio, "ratio_least": ratio - 0.1, "ratio_most": ratio + 0.1}],
+        "torch": {
+            "moved_with_batch_first": 0.0,
+            "moved_without_batch_first": lost,
+            "logit": 200.0,
+            "argmax_same": 1.0,
+            "infinite_after_softmax": out,
+            "infinite_in_the_loss": 0,
+        },
+    }
+
+
 CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
     (
         say.overfitting,

@@ -9,7 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from elman.progress import seconds
-from elman.report.wording import count, excess, interval, listed, nats, percent, plain, points, tenths, with_interval
+from elman.report.wording import (
+    count,
+    digits,
+    excess,
+    interval,
+    listed,
+    nats,
+    percent,
+    plain,
+    points,
+    tenths,
+    with_interval,
+)
 
 Figures = dict[str, Any]
 Steps = dict[str, Figures]
@@ -25,6 +37,9 @@ MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
     "val_bits_per_token": (excess, "bits a token"),
 }
 """How a difference is written, and its unit."""
+
+EQUAL = 1e-9
+"""How far apart two computations of the same in float64 may lie, by rounding."""
 
 GOOD = 0.99
 """The share of grammatical samples from which on a model is said to have learnt its language."""
@@ -109,6 +124,58 @@ def best_classifier(steps: Steps) -> str:
     accuracy = steps[best]["summary"]["val_accuracy"]
     highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
     return f"{best} classifies {with_interval(accuracy)} of the validation texts rightly{highest}."
+
+
+def elman_equals_torch(found: Figures) -> str:
+    """Say whether the Elman written by hand computes what torch's network and the loop compute."""
+    worst = max(found["equal"].values())
+    if worst > EQUAL:
+        return f"The Elman written by hand does not compute what torch and the loop compute: {digits(worst)} apart."
+    return (
+        "The Elman written by hand computes what its loop computes, gradients too, and its states are those of `nn.RNN`"
+        f" on the same weights (at most {digits(worst)} apart, which is rounding). `nn.RNN` ends there: it lacks the"
+        " output layer of an Elman network."
+    )
+
+
+def faster_than_the_loop(found: Figures) -> str:
+    """Say how fast it is against its loop and against torch's, where all pairs agree."""
+    said = []
+    for row in found["times"]:
+        how = (
+            f"{digits(row['ratio'])} times as fast as"
+            if row["ratio_least"] > 1
+            else f"slower than ({digits(row['ratio'])} times the speed of)"
+            if row["ratio_most"] < 1
+            else "not to be told in speed from"
+        )
+        said.append(f"{how} the {row['peer']}" if row["peer"] == "loop" else f"{how} {row['peer']}")
+    return f"It is {' and '.join(said)}."
+
+
+def batch_first(found: Figures) -> str:
+    """Say what leaving out batch_first does."""
+    kept, lost = (found["torch"][f"moved_{how}_batch_first"] for how in ("with", "without"))
+    if lost > 0 and kept == 0:
+        return (
+            "Without `batch_first` torch takes the first dimension for time and says nothing: shapes stay the same, but"
+            f" changing one text moves the states of the others (by up to {digits(lost)}). With it they do not move."
+        )
+    return (
+        f"Changing one text moves the states of others by {digits(kept)} with `batch_first`, by {digits(lost)} without."
+    )
+
+
+def softmax_in_the_loss(found: Figures) -> str:
+    """Say why softmax belongs into the loss, and whether argmax needs it."""
+    out, inside = found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]
+    logit, same = plain(found["torch"]["logit"]), found["torch"]["argmax_same"]
+    loss = (
+        f"At a logit of {logit} the logarithm of the softmax is infinite, that in the loss (log-softmax) is not"
+        if out > inside
+        else f"At a logit of {logit} it makes no difference whether the softmax stands in the loss"
+    )
+    return f"{loss}. The largest logit is the largest probability in {percent(same)} of the cases."
 
 
 def expectation(steps: Steps) -> str:
@@ -453,7 +520,11 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
     """Say what the results cannot show; ``steps`` are whole results."""
     said = []
     done = [step for step in steps if step["status"] == "done"]
-    single = [step["step"] for step in done if len(step["options"].get("seeds", [0, 1])) == 1]
+    single = [
+        step["step"]
+        for step in done
+        if len(step["options"].get("seeds", [0, 1])) == 1 and step["figures"].get("method") != "yardstick"
+    ]
     if study["data_missing"]:
         said.append("The reviews are generated. What is found on them need not hold for reviews that people wrote.")
     if single:
@@ -492,6 +563,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         leaning,
         clipping_acted,
     ),
+    "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, softmax_in_the_loss),
     "hypothesis": (expectation,),
     "final": (best_on_test, as_expected, seeds_differ),
     "ensemble": (together_better,),

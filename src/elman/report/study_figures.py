@@ -252,6 +252,7 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
         Picture("confusion", "Confusion: the share of each class that is taken for which", confusions),
     ),
     "hypothesis": (),
+    "recurrence": (),
     "final": (
         Picture("calibration", "Calibration on the test texts: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion on the test texts: the share of each class taken for which", confusions),

@@ -13,6 +13,7 @@ from elman.study.describing import DataOptions, PaddingOptions, describe_data, m
 from elman.study.ensembles import EnsembleOptions, combine
 from elman.study.finals import FinalOptions, HypothesisOptions, measure_finally, write_hypothesis
 from elman.study.language_models import LanguageModelOptions, train_language_models
+from elman.study.recurrences import RecurrenceOptions, measure_recurrence
 from elman.study.searching import SearchOptions, search
 from elman.study.work import Work
 from elman.study.yardsticks import YardstickOptions, measure_yardstick
@@ -60,5 +61,6 @@ KINDS: dict[str, Kind] = {
     "hypothesis": Kind(write_hypothesis, HypothesisOptions, None),
     "final": Kind(measure_finally, FinalOptions, "source", WHOLE_RUN),
     "ensemble": Kind(combine, EnsembleOptions, None),
+    "recurrence": Kind(measure_recurrence, RecurrenceOptions, None),
     "comparison": Kind(compare, CompareOptions, None),
 }
