@@ -296,3 +296,19 @@ def test_the_quick_study_can_be_read() -> None:
     assert [step.name for step in models] == ["mlp", "elman", "rnn", "lstm"]
     assert {step.config.data.name for step in models} == {"imdb"}
     assert {step.fallback.data.name for step in models} == {"synth-reviews"}
+
+
+def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
+    study = read_study("full")
+    steps = {step.name: step for step in study.steps}
+    [expected] = [step for step in study.steps if step.kind == "hypothesis"]
+    finals = [step for step in study.steps if step.kind == "final"]
+    assert {step.source for step in finals} == set(expected.needs)
+    assert all(expected.name in step.needs for step in finals)
+    for model in ("mlp", "elman", "lstm"):
+        final, validated = steps[f"final-{model}"], steps[model]
+        assert len(final.options.seeds) >= 8
+        assert steps[validated.source].kind == "search"
+        assert (final.config.model.layer, final.config.loop.keep) == (model, "last")
+    assert len({step.options.seconds for step in study.steps if step.kind == "search"}) == 1
+    assert {step.kind for step in study.steps} == set(KINDS)

@@ -29,7 +29,8 @@ from elman.errors import ConfigError
 from elman.presets import preset
 from elman.study.kinds import KINDS, Kind
 
-Profile = Literal["smoke", "quick"]
+Profile = Literal["smoke", "quick", "full"]
+FILES: dict[Profile, str] = {"smoke": "smoke.toml", "quick": "quick.toml", "full": "assignment.toml"}
 Tables = dict[str, Any]
 
 SECTIONS = tuple(item.name for item in fields(RunConfig))
@@ -94,7 +95,7 @@ class Study:
 
 def read_study(profile: Profile) -> Study:
     """Read one of the studies that come with the package."""
-    return parse_study(files("elman.studies").joinpath(f"{profile}.toml").read_text(encoding="utf-8"), profile)
+    return parse_study(files("elman.studies").joinpath(FILES[profile]).read_text(encoding="utf-8"), profile)
 
 
 def study_from_file(path: Path) -> Study:
