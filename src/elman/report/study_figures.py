@@ -231,6 +231,27 @@ def ranking_with_intervals(path: Path, steps: Steps) -> bool:
     return True
 
 
+def tested_and_expected(path: Path, steps: Steps) -> bool:
+    """Draw each model's test accuracy with its interval and its seeds, over the interval that was expected."""
+    figure = Figure(figsize=(SIZE[0], 1.1 + 0.35 * len(steps)), layout="constrained")
+    axes = figure.add_subplot(xlabel="test accuracy (%)")
+    by_test = dict(sorted(steps.items(), key=lambda item: -item[1]["summary"]["test_accuracy"]["mean"]))
+    low, high = (100 * np.array([found["expected"][end] for found in by_test.values()]) for end in ("low", "high"))
+    axes.barh(range(len(low)), high - low, left=low, height=0.5, color="#cccccc", label="expected (95%)")
+    for place, found in enumerate(by_test.values()):
+        each = [100 * seed["accuracy"] for seed in found["by_seed"]]
+        label = "each seed" if place == 0 else None
+        axes.plot(each, [place] * len(each), "|", color=COLOURS[1], markersize=9, label=label)
+    mean, ends = _ends([found["summary"]["test_accuracy"] for found in by_test.values()], 100)
+    axes.errorbar(
+        mean, range(len(mean)), xerr=ends, fmt="o", color=COLOURS[0], capsize=3, markersize=4, label="found (95%)"
+    )
+    axes.set_yticks(range(len(by_test)), [*by_test])
+    axes.set_ylim(len(by_test) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.3)
+    return _save(figure, axes, path)
+
+
 def searches(path: Path, steps: Steps) -> bool:
     """Draw the best so far on validation against the time that the trials took."""
     figure, axes = _figure("time in trials (s)", "best so far on validation")
@@ -254,6 +275,7 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
     "hypothesis": (),
     "recurrence": (),
     "final": (
+        Picture("tested", "Test accuracy, and what was expected of it", tested_and_expected),
         Picture("calibration", "Calibration on the test texts: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion on the test texts: the share of each class taken for which", confusions),
     ),
