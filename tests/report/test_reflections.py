@@ -326,8 +326,9 @@ def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
 
 
 def test_limits_are_those_of_the_results() -> None:
-    def result(kind: str, seeds: list[int], status: str = "done") -> Figures:
+    def result(kind: str, seeds: list[int], status: str = "done", keep: str = "best") -> Figures:
         return {
+            "config": f'[loop]\nkeep = "{keep}"\n',
             "step": "s",
             "kind": kind,
             "status": status,
@@ -339,6 +340,13 @@ def test_limits_are_those_of_the_results() -> None:
     one = " ".join(say.limits(study, [result("classifier", [0])]))
     assert "s: one seed each" in one
     assert "test texts were not opened" in one
+    assert "The best epoch of s was chosen" in one
+    assert "best epoch" not in " ".join(say.limits(study, [result("classifier", [0], keep="last")]))
+    tested = " ".join(say.limits(study, [result("classifier", [0]), result("final", [0])]))
+    assert "not opened" not in tested
+    assert "of the same source" in tested
+    assert "Settings were chosen on validation" in " ".join(say.limits(study, [result("yardstick", [0])]))
+    assert "Settings were chosen on validation" not in one
     assert "one seed each" not in " ".join(say.limits(study, [result("classifier", [0, 1])]))
     assert "Not here: s." in " ".join(say.limits(study, [result("classifier", [0], "missing")]))
     assert "generated" in say.limits({"data_missing": "No IMDb."}, [])[0]

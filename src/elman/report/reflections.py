@@ -532,13 +532,21 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
             f"{listed(single)}: one seed each. Their intervals say how far chance in the choice of texts can move a"
             " figure, not how far another seed would."
         )
-    if any(step["kind"] == "classifier" for step in done):
+    classifiers = [step for step in done if step["kind"] == "classifier"]
+    tested = any(step["kind"] == "final" for step in done)
+    best = [step["step"] for step in classifiers if tomllib.loads(step["config"])["loop"]["keep"] == "best"]
+    if best:
         said.append(
-            "Each classifier's best epoch was chosen on the validation texts that its accuracy is measured on, so the"
-            " accuracy is a little too good."
-            + ("" if any(step["kind"] == "final" for step in done) else " The test texts were not opened.")
+            f"The best epoch of {listed(best)} was chosen on the validation texts that the accuracy is measured on, so"
+            " it is a little too good."
         )
-    if any(step["kind"] == "final" for step in done):
+    if any(step["kind"] in ("search", "yardstick") for step in done):
+        said.append(
+            "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
+        )
+    if classifiers and not tested:
+        said.append("The test texts were not opened.")
+    if tested:
         said.append("The test texts are of the same source as those of training; of other texts they say nothing.")
     compared = [pair for step in done if step["kind"] == "comparison" for pair in step["figures"]["pairs"]]
     if any(pair["test"] is None for pair in compared):
