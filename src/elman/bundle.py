@@ -3,6 +3,7 @@
     NAME/code/…                      the package, and from a clone what installs it
          configuration/study.toml    what was declared
          results/*.json              what each step found, with its full configuration
+         hypotheses/*.json           what was expected before the test split was opened; ledger.json says when that was
          report.html, report.pdf, report.md, figures/*.svg
 
 Weights are left out: they are large, and the configuration makes them again.
