@@ -130,7 +130,9 @@ def smoke_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from elman.study import read_study, run_study
 
     directory = tmp_path_factory.mktemp("smoke")
-    run_study(read_study("smoke"), directory, lambda _: None)
+    with pytest.MonkeyPatch.context() as patch:  # it writes into a ledger
+        patch.setenv("ELMAN_CACHE", str(tmp_path_factory.mktemp("smoke-cache")))
+        run_study(read_study("smoke"), directory, lambda _: None)
     return directory
 
 

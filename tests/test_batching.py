@@ -129,3 +129,14 @@ def test_packed_batches_are_not_sorted() -> None:
 def test_a_budget_of_truncated_time_counts_the_steps_that_are_read_at_once() -> None:
     plan = plan_batches(np.full(8, 1_000), BatchConfig(tokens_per_batch=200, bptt=50), np.random.default_rng(0))
     assert [len(indices) for indices in plan] == [4, 4]
+
+
+@given(LENGTHS, st.integers(1, 9), st.integers(0, 5))
+def test_unshuffled_an_epoch_goes_from_short_to_long(lengths: np.ndarray, size: int, epoch: int) -> None:
+    shuffled, sorted_ = (
+        Batches(made(lengths), BatchConfig(batch_size=size, length_noise=0.0, shuffle=shuffle), 0).epoch(epoch)
+        for shuffle in (True, False)
+    )
+    in_order = lengths[np.concatenate(sorted_)]
+    assert in_order.tolist() == sorted(lengths.tolist())
+    assert sorted(map(sorted, map(list, shuffled))) == sorted(map(sorted, map(list, sorted_)))

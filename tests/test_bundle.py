@@ -18,7 +18,8 @@ def test_a_bundle_holds_all_and_nothing_large(smoke_study: Path, tmp_path: Path)
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
-        for file in ("report.html", "report.pdf", "report.md", "results/mlp.json"):
+        kept = "report.html", "report.pdf", "report.md", "results/mlp.json", "hypotheses/expected.json", "ledger.json"
+        for file in kept:
             assert archive.read(f"abc123_2/{file}") == (smoke_study / file).read_bytes()
         assert archive.read("abc123_2/configuration/study.toml") == (smoke_study / "study.toml").read_bytes()
         archive.extractall(tmp_path / "unpacked")

@@ -125,7 +125,8 @@ def plan_batches(lengths: NDArray[np.int64], config: BatchConfig, generator: np.
         return _fill_packed(order, lengths, config)
     order = order[np.argsort((lengths * blur)[order], kind="stable")]
     plan = _fill(order, lengths, config)
-    generator.shuffle(plan)
+    if config.shuffle:
+        generator.shuffle(plan)
     return plan
 
 

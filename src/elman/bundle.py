@@ -3,6 +3,7 @@
     NAME/code/…                      the package, and from a clone what installs it
          configuration/study.toml    what was declared
          results/*.json              what each step found, with its full configuration
+         hypotheses/*.json           what was expected before the test split was opened; ledger.json says when that was
          report.html, report.pdf, report.md, figures/*.svg
 
 Weights are left out: they are large, and the configuration makes them again.
@@ -70,7 +71,9 @@ def _study(directory: Path) -> Iterator[tuple[str, Path]]:
     for report in REPORTS:
         yield report, directory / report
     for file in sorted(
-        [*directory.glob("results/*.json"), *directory.glob("figures/*.svg"), *directory.glob("results.json")]
+        found
+        for pattern in ("results/*.json", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
+        for found in directory.glob(pattern)
     ):
         yield file.relative_to(directory).as_posix(), file
 

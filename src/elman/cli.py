@@ -232,14 +232,15 @@ def study(
     file: Path | None = None,
     /,
     *,
-    profile: Literal["smoke", "quick"] = "quick",
+    profile: Literal["smoke", "quick", "full"] = "quick",
     directory: Path | None = None,
 ) -> None:
     """Do a study step by step, and write a report of it: HTML, PDF and Markdown.
 
     quick: mlp, elman, rnn and lstm on 20,000 IMDb reviews, in less than 20 minutes on two cores; where IMDb cannot be
-    had, on generated reviews. smoke: every kind of step on small generated data, in less than a minute. A step whose
-    result file is there is not repeated, unless its configuration or that of a step that it needs has changed.
+    had, on generated reviews. full: every question of the course's assignment, with tuned models and one opening of the
+    test split, in hours. smoke: every kind of step on small generated data, in about a minute. A step whose result file
+    is there is not repeated, unless its configuration or that of a step that it needs has changed.
 
         elman study --profile quick
         elman study mine.toml

@@ -93,6 +93,8 @@ class BatchConfig:
     """Sequences in a batch, instead of the token budget."""
     length_noise: float = 0.02
     """Sort by length × (1 ± noise), so that batches differ from epoch to epoch."""
+    shuffle: bool = True
+    """Shuffle the batches; without this every epoch goes from short texts to long ones."""
     length_multiple: int = 16
     """Round a batch's width up to a multiple of this: fewer shapes, so that prepared kernels are used again."""
     curriculum_epochs: int = 0
@@ -383,6 +385,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return exact or (hint is float and value.__class__ is int)
     if get_origin(hint) is list:
         return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
+    if get_origin(hint) is dict:
+        return isinstance(value, dict)
     if all(isinstance(option, str) for option in options):  # a Literal
         return value in options
     return any(_fits(value, option) for option in options)
@@ -394,6 +398,8 @@ def _type_name(hint: Any) -> str:
         return "nothing" if hint is type(None) else str(hint.__name__)
     if get_origin(hint) is list:
         return f"a list of {_type_name(options[0])}"
+    if get_origin(hint) is dict:
+        return "a table"
     return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
 
 

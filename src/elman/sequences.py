@@ -67,11 +67,16 @@ class Sequences:
         return replace(self, starts=self.starts[indices], lengths=self.lengths[indices], labels=labels)
 
     def joined(self, other: "Sequences") -> "Sequences":
-        """Return these and the ``other`` ones, a selection over the same tokens."""
+        """Return these and the ``other`` ones; tokens that they do not share are copied."""
         both = [self, other]
         labels = None if self.labels is None or other.labels is None else np.concatenate([self.labels, other.labels])
-        starts, lengths = np.concatenate([s.starts for s in both]), np.concatenate([s.lengths for s in both])
-        return replace(self, starts=starts, lengths=lengths, labels=labels)
+        lengths = np.concatenate([each.lengths for each in both])
+        if self.tokens is other.tokens:
+            starts = np.concatenate([each.starts for each in both])
+            return replace(self, starts=starts, lengths=lengths, labels=labels)
+        starts = np.concatenate([self.starts, other.starts + len(self.tokens)])
+        tokens = np.concatenate([each.tokens for each in both])
+        return replace(self, tokens=tokens, starts=starts, lengths=lengths, labels=labels)
 
     def cut(self, max_length: int | None) -> "Sequences":
         """Keep the first ``max_length`` ids of each sequence; None keeps all."""

@@ -31,10 +31,13 @@ def comparison(differences: dict[tuple[str, str], bool], order: list[str] | None
             "low": 0.001 if apart else -0.001,
             "high": 0.02,
             "apart": apart,
+            "smallest": 0.005,
         }
         for (better, worse), apart in differences.items()
     ]
-    rows = [{"step": step} for step in order or []]
+    rows = [
+        {"step": step, "model": step} for step in order or dict.fromkeys(name for pair in differences for name in pair)
+    ]
     return {"measure": "val_accuracy", "better": "more", "order": rows, "pairs": pairs, "against": None}
 
 
@@ -98,11 +101,24 @@ def test_a_ranking_turned_around_turns_the_conclusion_around() -> None:
     assert say.ranking(comparison({("mlp", "lstm"): False})) == "mlp cannot be told from lstm."
 
 
+def test_of_all_pairs_neighbours_are_spoken_of_and_every_pair_that_is_not_told_apart() -> None:
+    found = comparison({("a", "b"): True, ("a", "c"): True, ("b", "c"): False})
+    assert say.ranking(found).count("better than") == 1
+    assert say.ranking(found).endswith("; b cannot be told from c.")
+    assert "is better than c" in say.ranking(found | {"against": "c"})
+    assert say.too_small_to_be_shown(found).endswith("in four of five cases: b and c 0.50.")
+    assert say.too_small_to_be_shown(comparison({("a", "b"): True})) == ""
+
+
 def test_the_expected_order_is_confirmed_only_where_it_is_found() -> None:
     expected = ["lstm", "gru", "elman", "mlp"]
     assert "is the order found" in say.gospel(comparison({}, expected))
     assert say.gospel(comparison({}, expected[::-1])).endswith("is not what was found: mlp, then elman, then lstm.")
     assert say.gospel(comparison({}, ["lstm", "mlp"])) == ""
+
+
+def test_a_yardstick_that_is_not_at_the_edge_is_not_spoken_of() -> None:
+    assert say.strength_at_the_edge({"a": yardstick(1.0)}) == ""
 
 
 @given(accuracies=st.lists(st.floats(0, 1), min_size=2, max_size=5, unique=True))
@@ -123,6 +139,49 @@ def lengths(least: int, median: float, most: int) -> Figures:
     return {"splits": {"train": {"length_min": least, "length_median": median, "length_max": most}}}
 
 
+def searched(*values: float, direction: str = "maximize") -> Figures:
+    points = [{"trials": n + 1, "seconds": 10.0 * (n + 1), "value": value} for n, value in enumerate(values)]
+    pick = max if direction == "maximize" else min
+    return {
+        "metric": "val_accuracy",
+        "direction": direction,
+        "best_so_far": points,
+        "best": {"number": values.index(pick(values)), "value": pick(values)},
+        "trials": [{}] * len(values),
+        "importance": None,
+    }
+
+
+def yardstick(strength: float) -> Figures:
+    return classifier() | {"tried": [{"strength": each} for each in (0.1, 1.0, 10.0)], "strength": strength}
+
+
+def of_test(accuracy: float, expected: float) -> Figures:
+    return {
+        "summary": {"test_accuracy": figure(accuracy)},
+        "expected": {"accuracy": expected, "low": expected - 0.01, "high": expected + 0.01},
+    }
+
+
+def ensemble(accuracy: float) -> Figures:
+    return {"summary": {"test_accuracy": figure(accuracy)}, "members": [{"step": "lstm", "mean": 0.8}]}
+
+
+def recurrence(apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out: int = 1) -> Figures:
+    return {
+        "equal": {"outputs": apart, "gradients": 0.0},
+        "times": [{"peer": "loop", "ratio": ratio, "ratio_least": ratio - 0.1, "ratio_most": ratio + 0.1}],
+        "torch": {
+            "moved_with_batch_first": 0.0,
+            "moved_without_batch_first": lost,
+            "logit": 200.0,
+            "argmax_same": 1.0,
+            "infinite_after_softmax": out,
+            "infinite_in_the_loss": 0,
+        },
+    }
+
+
 CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
     (
         say.overfitting,
@@ -131,6 +190,21 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "a after epoch 1",
         "not begun",
     ),
+    (
+        say.searched_equally,
+        {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9)},
+        {"b": searched(0.7, 0.8), "a": searched(0.6, 0.7, 0.9)},
+        "after 2 trials each a is ahead on validation (a 0.8000 and b 0.7000); after 20 s each a is ahead",
+        "after 2 trials each b is ahead",
+    ),
+    (
+        say.still_rising,
+        {"a": searched(0.1, 0.2, 0.3, 0.4)},
+        {"a": searched(0.4, 0.4, 0.4, 0.4)},
+        "a: the best came",
+        "",
+    ),
+    (say.strength_at_the_edge, {"a": yardstick(0.1)}, {"a": yardstick(10.0)}, "is the least", "is the greatest"),
     (say.calibrated, {"a": classifier(sure=0.9)}, {"a": classifier(sure=0.6)}, "surer than", "less sure than"),
     (
         say.leaning,
@@ -252,8 +326,9 @@ def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
 
 
 def test_limits_are_those_of_the_results() -> None:
-    def result(kind: str, seeds: list[int], status: str = "done") -> Figures:
+    def result(kind: str, seeds: list[int], status: str = "done", keep: str = "best") -> Figures:
         return {
+            "config": f'[loop]\nkeep = "{keep}"\n',
             "step": "s",
             "kind": kind,
             "status": status,
@@ -265,6 +340,13 @@ def test_limits_are_those_of_the_results() -> None:
     one = " ".join(say.limits(study, [result("classifier", [0])]))
     assert "s: one seed each" in one
     assert "test texts were not opened" in one
+    assert "The best epoch of s was chosen" in one
+    assert "best epoch" not in " ".join(say.limits(study, [result("classifier", [0], keep="last")]))
+    tested = " ".join(say.limits(study, [result("classifier", [0]), result("final", [0])]))
+    assert "not opened" not in tested
+    assert "of the same source" in tested
+    assert "Settings were chosen on validation" in " ".join(say.limits(study, [result("yardstick", [0])]))
+    assert "Settings were chosen on validation" not in one
     assert "one seed each" not in " ".join(say.limits(study, [result("classifier", [0, 1])]))
     assert "Not here: s." in " ".join(say.limits(study, [result("classifier", [0], "missing")]))
     assert "generated" in say.limits({"data_missing": "No IMDb."}, [])[0]

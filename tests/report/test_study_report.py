@@ -16,12 +16,12 @@ from elman.errors import RunError
 from elman.progress import seconds
 from elman.report.pages import MARKDOWN
 from elman.report.study import write_report
-from elman.report.wording import count, escaped, excess, nats, percent, plain, points, tenths
+from elman.report.wording import count, digits, escaped, excess, nats, percent, plain, points, probability, tenths
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
 
-SAID_WITHOUT_FIGURES = {"95%", "99.00%"}
-"""How wide the intervals are, and from which share on a model is said to have learnt."""
+SAID_WITHOUT_FIGURES = {"95%", "99.00%", "0.0001"}
+"""How wide the intervals are, from which share on a model is said to have learnt, and the least p-value printed."""
 
 
 def values(found: Any, key: str = "") -> Iterator[Any]:
@@ -45,7 +45,7 @@ def printed(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from NUMBER.findall(value)
     elif math.isfinite(value):
-        for write in (percent, points, count, tenths, nats, excess, plain, str):
+        for write in (percent, points, count, tenths, nats, excess, plain, digits, probability, str):
             yield write(value)
         yield from (f"{value:.1f}", f"{value:.2f}", *NUMBER.findall(seconds(value)))
 
@@ -106,7 +106,41 @@ def test_what_is_missing_failed_or_of_another_configuration_is_said_in_its_place
     assert "> **clipping is not here.**" in report[place:]
     assert "mlp and lstm were trained" in report
     assert "Not here: padding, elman, rnn and clipping." in report
-    assert "7 of 11 steps are done" in report
+    steps = sum(len(question["steps"]) for question in json.loads((own_study / "study.json").read_text())["questions"])
+    assert f"{steps - 4} of {steps} steps are done" in report
+
+
+def test_test_figures_turned_around_turn_the_conclusion_around(own_study: Path) -> None:
+    """Not a sentence is written beforehand: the pooled network given the Elman's figures, the report says so."""
+    paths = [own_study / "results" / f"final-{model}.json" for model in ("mlp", "elman")]
+    one, other = (json.loads(path.read_text()) for path in paths)
+    kept = one["figures"]["expected"], other["figures"]["expected"]
+    one["figures"], other["figures"] = other["figures"], one["figures"]
+    one["figures"]["expected"], other["figures"]["expected"] = kept
+    before = (own_study / "report.md").read_text()
+    assert "- final-elman classifies" in before
+    assert "The expected order, final-elman, then final-nb-svm, then final-mlp, is the order found." in before
+    for path, result in zip(paths, (one, other), strict=True):
+        path.write_text(json.dumps(result))
+    write_report(own_study)
+    after = (own_study / "report.md").read_text()
+    assert "- final-mlp classifies" in after
+    assert "then final-mlp, is not; found was final-mlp, then final-nb-svm, then final-elman." in after
+    assert "final-elman below" in after
+
+
+def test_of_a_test_that_failed_the_place_says_so(own_study: Path) -> None:
+    path = own_study / "results" / "final-elman.json"
+    failed = json.loads(path.read_text())
+    del failed["figures"]
+    path.write_text(json.dumps(failed | {"status": "failed", "problem": "The loss became nan.", "remedy": "…"}))
+    (own_study / "results" / "expected.json").unlink()
+    write_report(own_study)
+    report = (own_study / "report.md").read_text()
+    place = report.index("## What does the test say?")
+    assert "> **final-elman is not here.** The loss became nan." in report[place:]
+    assert "> **expected is not here.**" in report[place:]
+    assert "Not here: expected and final-elman." in report
 
 
 def test_a_text_may_name_a_figure_and_says_where_it_is_not_there(own_study: Path) -> None:

@@ -41,6 +41,14 @@ STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
         (STEP + "kind = 'classifier'\nseeds = ['x']", "It takes a list of int"),
         (STEP + "kind = 'padding'\nbatch_sizes = [0]", r"batch_sizes cannot be \[0\]"),
         (STEP + "kind = 'language-model'\nlength_factors = [0]", "length_factors cannot be"),
+        (STEP + "kind = 'classifier'\nfrom = 'b'", "needs 'b', which is no step before it"),
+        (STEP + "kind = 'search'\ntrials = 0", "cannot be"),
+        (STEP + "kind = 'search'\nspace = 3", "It takes a table"),
+        (STEP + "kind = 'yardstick'\nmethod = 'svm'", "method cannot be 'svm'"),
+        (
+            "[[questions]]\nsteps = [{ name = 'a', kind = 'data' }, { name = 'b', kind = 'comparison', from = 'a' }]",
+            "cannot take its configuration from 'a'",
+        ),
         (
             STEP + "kind = 'language-model'\ndata = { name = 'brackets' }\nmodel = { layer = 'mlp' }",
             "no language model",
@@ -88,3 +96,17 @@ def test_the_fallback_goes_before_the_step_s_own_data() -> None:
     assert (step.config.data.name, step.config.model.hidden_size) == ("imdb", 300)
     assert (step.fallback.data.name, step.fallback.model.hidden_size) == ("negation", 5)
     assert step.config.model.layer == step.fallback.model.layer == "gru"
+
+
+def test_a_step_may_start_from_another_s_configuration() -> None:
+    text = """
+        [[questions]]
+        steps = [
+            { name = "search", kind = "search", data = { name = "negation" }, model = { layer = "gru" } },
+            { name = "gru", kind = "classifier", from = "search", needs = [], loop = { epochs = 9 } },
+        ]
+    """
+    search, gru = parse_study(text, "study").steps
+    assert gru.needs == ("search",)
+    assert (gru.config.model, gru.config.data) == (search.config.model, search.config.data)
+    assert (search.config.loop.epochs, gru.config.loop.epochs) == (3, 9)

@@ -1,6 +1,7 @@
 """A study repeats nothing that is done, repeats exactly what a change touches, and goes on where a step fails."""
 
 import json
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from elman import training
 from elman.errors import DataError, RunError
-from elman.study import engine, parse_study, read_study, run_study
+from elman.study import engine, parse_study, read_study, run_study, work
 from elman.study.kinds import KINDS, Kind
 
 TINY = """
@@ -118,7 +120,48 @@ def test_it_resumes_from_its_small_result_files_alone(smoke_study: Path, own_stu
     (own_study / "results" / "strings.json").unlink()
     lines.clear()
     run_study(read_study("smoke"), own_study, lines.append)
-    assert [line for line in lines if line.startswith("[") and "done already" not in line] == ["[2/11] strings"]
+    done = [line.split("] ")[1] for line in lines if line.startswith("[") and "done already" not in line]
+    assert done == ["strings"]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is lost costs the seed it was at: the files of those before it are all that is needed."""
+    text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
+        'name = "one",', 'name = "one", seeds = [0, 1, 2],'
+    )
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    run_study(parse_study(text, "tiny"), whole, lambda _: None)
+
+    trained: list[int] = []
+
+    def train(run: Any, *arguments: Any) -> Any:
+        if run.config.loop.seed == 1 and not trained:
+            raise KeyboardInterrupt
+        trained.append(run.config.loop.seed)
+        return training.train(run, *arguments)
+
+    monkeypatch.setattr(work, "train", train)
+    only_first = text.replace("[0, 1, 2]", "[0, 2]")
+    run_study(parse_study(only_first, "tiny"), parts, lambda _: None)
+    shutil.rmtree(parts / "runs")
+    (parts / "results" / "one.json").unlink()
+    trained.clear()
+    with pytest.raises(KeyboardInterrupt):
+        run_study(parse_study(text, "tiny"), parts, lambda _: None)
+    assert sorted(path.name for path in parts.glob("results/one/*")) == ["seed-0.json", "seed-2.json"]
+    trained.append(-1)  # from here on nothing is interrupted
+    run_study(parse_study(text, "tiny"), parts, lambda _: None)
+    assert trained == [-1, 1]  # step two was done too, and needs nothing of it
+    results = [json.loads((place / "results" / "one.json").read_text()) for place in (whole, parts)]
+    assert results[0]["figures"]["summary"]["val_accuracy"] == results[1]["figures"]["summary"]["val_accuracy"]
+    took = [json.loads((parts / "results" / "one" / f"seed-{seed}.json").read_text())["seconds"] for seed in range(3)]
+    assert results[1]["seconds"] >= sum(took)
+    changed = text.replace('layer = "mlp"', 'layer = "mlp", hidden_size = 9')
+    trained.clear()
+    trained.append(-1)
+    run_study(parse_study(changed, "tiny"), parts, lambda _: None)
+    assert trained == [-1, 0, 1, 2]
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -253,3 +296,19 @@ def test_the_quick_study_can_be_read() -> None:
     assert [step.name for step in models] == ["mlp", "elman", "rnn", "lstm"]
     assert {step.config.data.name for step in models} == {"imdb"}
     assert {step.fallback.data.name for step in models} == {"synth-reviews"}
+
+
+def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
+    study = read_study("full")
+    steps = {step.name: step for step in study.steps}
+    [expected] = [step for step in study.steps if step.kind == "hypothesis"]
+    finals = [step for step in study.steps if step.kind == "final"]
+    assert {step.source for step in finals} == set(expected.needs)
+    assert all(expected.name in step.needs for step in finals)
+    for model in ("mlp", "elman", "lstm"):
+        final, validated = steps[f"final-{model}"], steps[model]
+        assert len(final.options.seeds) >= 8
+        assert steps[validated.source].kind == "search"
+        assert (final.config.model.layer, final.config.loop.keep) == (model, "last")
+    assert len({step.options.seconds for step in study.steps if step.kind == "search"}) == 1
+    assert {step.kind for step in study.steps} == set(KINDS)

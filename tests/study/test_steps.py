@@ -16,6 +16,7 @@ from elman.config import RunConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError
 from elman.languages import language
+from elman.statistics import holm, mcnemar, paired_bootstrap, welch_over_seeds
 from elman.study.classifiers import packed, packed_labels, unpacked, unpacked_labels
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import PaddingOptions, measure_padding
@@ -168,7 +169,38 @@ def test_a_comparison_pairs_texts() -> None:
 def test_seeds_that_disagree_cannot_be_told_apart() -> None:
     first = classifier([[1] * 900 + [0] * 100, [1] * 500 + [0] * 500])
     second = classifier([[1] * 480 + [0] * 520, [1] * 860 + [0] * 140])
-    assert compared({"first": first, "second": second})["pairs"][0]["apart"] is False
+    [pair] = compared({"first": first, "second": second})["pairs"]
+    assert (pair["test"], pair["apart"]) == ("bootstrap", False)
+    assert pair["mcnemar"]["p"] < 1e-9  # of the first seeds alone it would have been said
+    assert pair["p"] == pair["p_holm"] > 0.05
+
+
+def test_all_pairs_are_tested_and_corrected_together() -> None:
+    """What is said equals what the statistics say, asked one by one."""
+    chance = np.random.default_rng(0)
+    right = {name: chance.random((3, 400)) < share for name, share in (("a", 0.9), ("b", 0.8), ("c", 0.79))}
+    pairs = compared({name: classifier(runs.astype(int).tolist()) for name, runs in right.items()})["pairs"]
+    assert len(pairs) == 3
+    raw = []
+    for pair in pairs:
+        expected = paired_bootstrap(right[pair["better"]], right[pair["worse"]])
+        assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == expected
+        of_first = mcnemar(right[pair["better"]][0], right[pair["worse"]][0])
+        assert pair["mcnemar"]["p"] == of_first.difference.p
+        raw.append(expected.p)
+    assert [pair["p_holm"] for pair in pairs] == holm(raw)
+    assert {(pair["better"], pair["worse"]) for pair in pairs if pair["apart"]} >= {("a", "b"), ("a", "c")}
+
+
+def test_a_pair_that_is_apart_alone_may_not_be_among_many() -> None:
+    """Sixteen of twenty texts tell two apart at 0.012; with five more pairs that is no longer surprising."""
+    base, middle = [1] * 100, [1] * 16 + [0] * 4
+    good, bad = classifier([base + middle]), classifier([base + [1 - each for each in middle]])
+    assert compared({"good": good, "bad": bad})["pairs"][0]["apart"] is True
+    others = {f"same-{number}": bad for number in range(2)}
+    among = compared({"good": good, "bad": bad, **others})["pairs"]
+    pair = next(pair for pair in among if (pair["better"], pair["worse"]) == ("good", "bad"))
+    assert (pair["p"] < 0.05, pair["p_holm"] > 0.05, pair["apart"]) == (True, True, False)
 
 
 def test_each_is_held_to_the_one_that_is_named() -> None:
@@ -179,17 +211,29 @@ def test_each_is_held_to_the_one_that_is_named() -> None:
         compared(needs, against="d")
 
 
-def test_less_excess_is_better_and_overlap_is_not_apart() -> None:
-    def writer(low: float, mean: float, high: float) -> dict[str, Any]:
-        excess = {"mean": mean, "low": low, "high": high, "interval": "seeds"}
-        data = {"checksum": "a"}
-        return {"kind": "language-model", "figures": {"data": data, "summary": {"excess_nats_per_token": excess}}}
+def writer(low: float, mean: float, high: float, values: list[float] | None = None) -> dict[str, Any]:
+    """Results of a language model: its excess with its interval, and of each seed."""
+    interval = "texts" if values is None else "seeds"
+    excess = {"mean": mean, "low": low, "high": high, "interval": interval, "values": values}
+    data = {"checksum": "a"}
+    return {"kind": "language-model", "figures": {"data": data, "summary": {"excess_nats_per_token": excess}}}
 
+
+def test_less_excess_is_better_and_overlap_is_not_apart() -> None:
     found = compared({"far": writer(0.4, 0.5, 0.6), "near": writer(0.1, 0.2, 0.3)})
     assert [row["step"] for row in found["order"]] == ["near", "far"]
     assert found["pairs"][0]["apart"] is True
     assert found["pairs"][0]["low"] == pytest.approx(0.1)
     assert compared({"far": writer(0.2, 0.5, 0.8), "near": writer(0.1, 0.2, 0.3)})["pairs"][0]["apart"] is False
+
+
+def test_language_models_of_several_seeds_are_compared_by_welch() -> None:
+    far, near = [0.31, 0.33, 0.29], [0.1, 0.12, 0.11]
+    [pair] = compared({"far": writer(0.26, 0.31, 0.36, far), "near": writer(0.08, 0.11, 0.14, near)})["pairs"]
+    expected = welch_over_seeds(far, near)
+    assert (pair["test"], pair["better"]) == ("welch", "near")
+    assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == expected
+    assert pair["apart"] is True
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
@@ -206,6 +250,8 @@ def test_what_cannot_be_compared_is_refused() -> None:
 def test_the_interval_of_the_difference_is_the_paired_one(smoke_study: Path) -> None:
     pair = figures(smoke_study, "ranking")["pairs"][-1]
     assert pair["worse"] == "mlp"
-    count = len(unpacked_labels(figures(smoke_study, "mlp")["labels"]))
-    spread = math.sqrt(pair["difference"] * (1 - pair["difference"]) / (count - 1))
-    assert pair["high"] - pair["difference"] == pytest.approx(1.96 * spread, rel=0.01)
+    runs = [figures(smoke_study, pair[side])["by_seed"] for side in ("better", "worse")]
+    labels = unpacked_labels(figures(smoke_study, "mlp")["labels"])
+    right = [np.array([unpacked(run["log_odds"], 2).argmax(axis=1) == labels for run in seeds]) for seeds in runs]
+    expected = mcnemar(right[0][0], right[1][0])
+    assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == expected.difference

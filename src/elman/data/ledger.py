@@ -27,9 +27,9 @@ class Opening:
     data, checksum
         Of what.
     run
-        By which run: its directory.
+        By which run, or which study: its directory.
     config
-        SHA-256 of that run's configuration.
+        SHA-256 of that run's configuration; of a study, of its hypothesis.
     """
 
     time: str
@@ -68,3 +68,9 @@ def record_opening(data: str, checksum: str, run: str, config: str) -> Opening:
     entry = Opening(datetime.now(UTC).isoformat(timespec="seconds"), data, checksum, run, config)
     append_line(cache_root() / NAME, json.dumps(asdict(entry)))
     return entry
+
+
+def restore_opening(entry: Opening) -> None:
+    """Write down an opening that another machine's ledger holds; not twice."""
+    if entry not in openings(entry.checksum):
+        append_line(cache_root() / NAME, json.dumps(asdict(entry)))

@@ -8,7 +8,20 @@ import tomllib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from elman.report.wording import count, excess, interval, listed, nats, percent, plain, points, tenths, with_interval
+from elman.progress import seconds
+from elman.report.wording import (
+    count,
+    digits,
+    excess,
+    interval,
+    listed,
+    nats,
+    percent,
+    plain,
+    points,
+    tenths,
+    with_interval,
+)
 
 Figures = dict[str, Any]
 Steps = dict[str, Figures]
@@ -18,11 +31,15 @@ HELD = 0.99
 """The share of prefixes at which a model must tell what may follow, to be said to hold at that length."""
 
 MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
+    "test_accuracy": (points, "percentage points"),
     "val_accuracy": (points, "percentage points"),
     "excess_nats_per_token": (excess, "nats a token"),
     "val_bits_per_token": (excess, "bits a token"),
 }
 """How a difference is written, and its unit."""
+
+EQUAL = 1e-9
+"""How far apart two computations of the same in float64 may lie, by rounding."""
 
 GOOD = 0.99
 """The share of grammatical samples from which on a model is said to have learnt its language."""
@@ -109,6 +126,123 @@ def best_classifier(steps: Steps) -> str:
     return f"{best} classifies {with_interval(accuracy)} of the validation texts rightly{highest}."
 
 
+def elman_equals_torch(found: Figures) -> str:
+    """Say whether the Elman written by hand computes what torch's network and the loop compute."""
+    worst = max(found["equal"].values())
+    if worst > EQUAL:
+        return f"The Elman written by hand does not compute what torch and the loop compute: {digits(worst)} apart."
+    return (
+        "The Elman written by hand computes what its loop computes, gradients too, and its states are those of `nn.RNN`"
+        f" on the same weights (at most {digits(worst)} apart, which is rounding). `nn.RNN` ends there: it lacks the"
+        " output layer of an Elman network."
+    )
+
+
+def faster_than_the_loop(found: Figures) -> str:
+    """Say how fast it is against its loop and against torch's, where all pairs agree."""
+    said = []
+    for row in found["times"]:
+        how = (
+            f"{digits(row['ratio'])} times as fast as"
+            if row["ratio_least"] > 1
+            else f"slower than ({digits(row['ratio'])} times the speed of)"
+            if row["ratio_most"] < 1
+            else "not to be told in speed from"
+        )
+        said.append(f"{how} the {row['peer']}" if row["peer"] == "loop" else f"{how} {row['peer']}")
+    return f"It is {' and '.join(said)}."
+
+
+def batch_first(found: Figures) -> str:
+    """Say what leaving out batch_first does."""
+    kept, lost = (found["torch"][f"moved_{how}_batch_first"] for how in ("with", "without"))
+    if lost > 0 and kept == 0:
+        return (
+            "Without `batch_first` torch takes the first dimension for time and says nothing: shapes stay the same, but"
+            f" changing one text moves the states of the others (by up to {digits(lost)}). With it they do not move."
+        )
+    return (
+        f"Changing one text moves the states of others by {digits(kept)} with `batch_first`, by {digits(lost)} without."
+    )
+
+
+def softmax_in_the_loss(found: Figures) -> str:
+    """Say why softmax belongs into the loss, and whether argmax needs it."""
+    out, inside = found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]
+    logit, same = plain(found["torch"]["logit"]), found["torch"]["argmax_same"]
+    loss = (
+        f"At a logit of {logit} the logarithm of the softmax is infinite, that in the loss (log-softmax) is not"
+        if out > inside
+        else f"At a logit of {logit} it makes no difference whether the softmax stands in the loss"
+    )
+    return f"{loss}. The largest logit is the largest probability in {percent(same)} of the cases."
+
+
+def expectation(steps: Steps) -> str:
+    """Say which order was expected."""
+    said = [
+        ", then ".join(f"{row['step']} {percent(row['accuracy'])}" for row in found["expected"])
+        for found in steps.values()
+    ]
+    return f"Expected before the test: {'; '.join(said)}."
+
+
+def best_on_test(steps: Steps) -> str:
+    """Name the model of the highest accuracy on the test texts."""
+    best = max(steps, key=lambda name: steps[name]["summary"]["test_accuracy"]["mean"])
+    accuracy = steps[best]["summary"]["test_accuracy"]
+    highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
+    return f"{best} classifies {with_interval(accuracy)} of the test texts rightly{highest}."
+
+
+def as_expected(steps: Steps) -> str:
+    """Hold the test to what was expected: the order, and each interval."""
+    tested = {name: found["summary"]["test_accuracy"]["mean"] for name, found in steps.items()}
+    by_test = sorted(steps, key=lambda name: -tested[name])
+    by_expectation = sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"])
+    said = []
+    if len(steps) > 1:
+        order = "is the order found" if by_test == by_expectation else f"is not; found was {', then '.join(by_test)}"
+        said.append(f"The expected order, {', then '.join(by_expectation)}, {order}.")
+    where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
+    for name, found in steps.items():
+        low, high = found["expected"]["low"], found["expected"]["high"]
+        where["below" if tested[name] < low else "above" if tested[name] > high else "within"].append(name)
+    places = [f"{listed(names)} {place}" for place, names in where.items() if names]
+    said.append(f"Of the expected intervals: {'; '.join(places)}.")
+    return " ".join(said)
+
+
+def together_better(steps: Steps) -> str:
+    """Say whether judging together helps, against the mean of the best member's seeds."""
+    said = []
+    for name, found in steps.items():
+        best = max(found["members"], key=lambda member: member["mean"])
+        mine = found["summary"]["test_accuracy"]
+        above, below = mine["low"] > best["mean"], mine["high"] < best["mean"]
+        how = "better than" if above else "worse than" if below else "not to be told from"
+        said.append(f"{name} with {with_interval(mine)} is {how} a single {best['step']} ({percent(best['mean'])})")
+    return f"{'; '.join(said)}."
+
+
+def best_yardstick(steps: Steps) -> str:
+    """Name the yardstick of the highest accuracy: what a network has to beat."""
+    best = max(steps, key=lambda name: steps[name]["summary"]["val_accuracy"]["mean"])
+    accuracy = steps[best]["summary"]["val_accuracy"]
+    return f"The yardstick to beat is {best}: {with_interval(accuracy)} of the validation texts."
+
+
+def strength_at_the_edge(steps: Steps) -> str:
+    """Say where the strength that was chosen is the least or the greatest that was tried."""
+    said = []
+    for name, found in steps.items():
+        strengths = [row["strength"] for row in found["tried"]]
+        if len(strengths) > 1 and found["strength"] in (min(strengths), max(strengths)):
+            which = "least" if found["strength"] == min(strengths) else "greatest"
+            said.append(f"the C of {name}, {plain(found['strength'])}, is the {which} that was tried")
+    return f"A better value may lie beyond: {'; '.join(said)}." if said else ""
+
+
 def no_better_than_guessing(steps: Steps) -> str:
     """Name the classifiers whose interval holds the accuracy of guessing."""
     guessing = [
@@ -166,7 +300,8 @@ def seeds_differ(steps: Steps) -> str:
     said = [
         f"{name} from {percent(accuracy['least'])} to {percent(accuracy['most'])}"
         for name, found in steps.items()
-        if (accuracy := found["summary"]["val_accuracy"])["interval"] == "seeds"
+        if (accuracy := found["summary"].get("test_accuracy") or found["summary"]["val_accuracy"])["interval"]
+        == "seeds"
     ]
     return f"From seed to seed the accuracy runs, of {listed(said)}." if said else ""
 
@@ -278,10 +413,13 @@ def prompts_continued(steps: Steps) -> str:
 
 
 def ranking(found: Figures) -> str:
-    """Say which of the compared steps are better, and which cannot be told apart."""
+    """Say of neighbours in the ranking (or of each and the one that all are held to) which can be told apart."""
     write, unit = MEASURES[found["measure"]]
+    order = [row["step"] for row in found["order"]]
     said = []
     for pair in found["pairs"]:
+        if not found["against"] and order.index(pair["worse"]) - order.index(pair["better"]) > 1:
+            continue
         if pair["apart"]:
             by = f"{write(pair['difference'])} {unit} (95%: {interval(pair, write)})"
             said.append(f"{pair['better']} is better than {pair['worse']} by {by}")
@@ -290,11 +428,71 @@ def ranking(found: Figures) -> str:
     return "; ".join(said) + "."
 
 
+def searched_equally(steps: Steps) -> str:
+    """Cut several searches at the trials and at the time of the shortest, and say which was ahead there."""
+    if len(steps) < 2 or len({found["metric"] for found in steps.values()}) > 1:
+        return ""
+    pick = max if next(iter(steps.values()))["direction"] == "maximize" else min
+    said = []
+    for unit, how in (("trials", count), ("seconds", seconds)):
+        least = min(found["best_so_far"][-1][unit] for found in steps.values())
+        cut = {name: best_until(found["best_so_far"], unit, least) for name, found in steps.items()}
+        known = {name: value for name, value in cut.items() if value is not None}
+        if not known:
+            continue
+        ahead = pick(known, key=lambda name: known[name])
+        rest = listed([f"{name} {nats(value)}" for name, value in known.items()])
+        amount = f"{how(least)} trials each" if unit == "trials" else f"{how(least)} each"
+        said.append(f"after {amount} {ahead} is ahead on validation ({rest})")
+    return f"Cut where the shortest search ends, {'; '.join(said)}." if said else ""
+
+
+def best_until(points: list[dict[str, Any]], unit: str, most: float) -> float | None:
+    """Return the best value that a search had come to after so many "trials" or "seconds"; None where to none."""
+    values = [point["value"] for point in points if point[unit] <= most]
+    return values[-1] if values else None
+
+
+def still_rising(steps: Steps) -> str:
+    """Say which searches found their best in the last quarter of their trials."""
+    late = [name for name, found in steps.items() if 4 * (found["best"]["number"] + 1) > 3 * len(found["trials"])]
+    return f"{listed(late)}: the best came in the last quarter of the trials, so more might be found." if late else ""
+
+
+def what_mattered(steps: Steps) -> str:
+    """Name the knob that explains most of each search's spread."""
+    said = []
+    for name, found in steps.items():
+        if found["importance"]:
+            knob = max(found["importance"], key=lambda key: found["importance"][key])
+            said.append(f"`{knob}` in {name} ({percent(found['importance'][knob])} of what the knobs explain)")
+    return f"What mattered most: {'; '.join(said)}." if said else ""
+
+
+def found_best(steps: Steps) -> str:
+    """Say how good the best trial of each search is, on validation."""
+    said = [f"{name} came to {nats(found['best']['value'])}" for name, found in steps.items()]
+    metric = next(iter(steps.values()))["metric"].removeprefix("val_").replace("_", " ")
+    return f"Best on validation ({metric}): {'; '.join(said)}. A best of many trials is a little too good."
+
+
+def too_small_to_be_shown(found: Figures) -> str:
+    """Say of those that cannot be told apart how large a difference would have had to be."""
+    write, unit = MEASURES[found["measure"]]
+    said = [
+        f"{pair['better']} and {pair['worse']} {write(pair['smallest'])}"
+        for pair in found["pairs"]
+        if not pair["apart"] and pair.get("smallest") is not None
+    ]
+    least = f"least difference ({unit}) that one seed of each would have shown in four of five cases"
+    return f"That two cannot be told apart does not make them equal; the {least}: {'; '.join(said)}." if said else ""
+
+
 def gospel(found: Figures) -> str:
     """Say whether the order that the course expects, LSTM before Elman before MLP, is the order found."""
-    order = [row["step"] for row in found["order"]]
+    order = [row["model"] for row in found["order"]]
     expected = [name for name in ("lstm", "elman", "mlp") if name in order]
-    if found["measure"] != "val_accuracy" or len(expected) < 3:
+    if found["measure"] not in ("val_accuracy", "test_accuracy") or len(expected) < 3:
         return ""
     mine = [name for name in order if name in expected]
     if mine == expected:
@@ -322,7 +520,11 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
     """Say what the results cannot show; ``steps`` are whole results."""
     said = []
     done = [step for step in steps if step["status"] == "done"]
-    single = [step["step"] for step in done if len(step["options"].get("seeds", [0, 1])) == 1]
+    single = [
+        step["step"]
+        for step in done
+        if len(step["options"].get("seeds", [0, 1])) == 1 and step["figures"].get("method") != "yardstick"
+    ]
     if study["data_missing"]:
         said.append("The reviews are generated. What is found on them need not hold for reviews that people wrote.")
     if single:
@@ -330,13 +532,25 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
             f"{listed(single)}: one seed each. Their intervals say how far chance in the choice of texts can move a"
             " figure, not how far another seed would."
         )
-    if any(step["kind"] == "classifier" for step in done):
+    classifiers = [step for step in done if step["kind"] == "classifier"]
+    tested = any(step["kind"] == "final" for step in done)
+    best = [step["step"] for step in classifiers if tomllib.loads(step["config"])["loop"]["keep"] == "best"]
+    if best:
         said.append(
-            "Each classifier's best epoch was chosen on the validation texts that its accuracy is measured on, so the"
-            " accuracy is a little too good. The test texts were not opened."
+            f"The best epoch of {listed(best)} was chosen on the validation texts that the accuracy is measured on, so"
+            " it is a little too good."
         )
-    if any(step["kind"] == "comparison" and step["figures"]["against"] is None for step in done):
-        said.append("Each pair was compared by itself; the more pairs, the likelier that one of them is chance.")
+    if any(step["kind"] in ("search", "yardstick") for step in done):
+        said.append(
+            "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
+        )
+    if classifiers and not tested:
+        said.append("The test texts were not opened.")
+    if tested:
+        said.append("The test texts are of the same source as those of training; of other texts they say nothing.")
+    compared = [pair for step in done if step["kind"] == "comparison" for pair in step["figures"]["pairs"]]
+    if any(pair["test"] is None for pair in compared):
+        said.append("Pairs of one seed each were compared one by one; the more, the likelier that one is chance.")
     if any("grammatical_share" in step["figures"].get("summary", {}) for step in done):
         said.append("Samples show what a model mostly writes; on strings that are rare they say little.")
     absent = [step["step"] for step in steps if step["status"] != "done"]
@@ -357,6 +571,12 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         leaning,
         clipping_acted,
     ),
+    "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, softmax_in_the_loss),
+    "hypothesis": (expectation,),
+    "final": (best_on_test, as_expected, seeds_differ),
+    "ensemble": (together_better,),
+    "search": (found_best, searched_equally, still_rising, what_mattered),
+    "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),
     "language-model": (
         distance_to_floor,
         learnt,
@@ -366,11 +586,11 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         generalises,
         clipping_acted,
     ),
-    "comparison": (ranking, gospel),
+    "comparison": (ranking, gospel, too_small_to_be_shown),
 }
 """What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
 
-TOGETHER = ("classifier", "language-model")
+TOGETHER = ("classifier", "language-model", "yardstick", "search", "hypothesis", "final", "ensemble")
 
 
 def reflect(kind: str, steps: Steps) -> list[str]:

@@ -96,7 +96,10 @@ def _has(config: dict[str, Any], section: str, key: str, value: Any) -> bool:
 
 
 def _toml(tables: dict[str, Any]) -> str:
-    return tomli_w.dumps({section: table for section, table in tables.items() if table})
+    given = {
+        section: {key: value for key, value in table.items() if value is not None} for section, table in tables.items()
+    }
+    return tomli_w.dumps({section: table for section, table in given.items() if table})
 
 
 def read_study(directory: Path) -> dict[str, Any]:

@@ -213,11 +213,15 @@ def padding_by_batch_size(path: Path, steps: Steps) -> bool:
 def ranking_with_intervals(path: Path, steps: Steps) -> bool:
     """Draw each compared step's figure with its 95% interval, the best on top."""
     [found] = steps.values()
-    names = {"val_accuracy": "validation accuracy (%)", "excess_nats_per_token": "excess over the floor (nats a token)"}
+    names = {
+        "val_accuracy": "validation accuracy (%)",
+        "test_accuracy": "test accuracy (%)",
+        "excess_nats_per_token": "excess over the floor (nats a token)",
+    }
     label = names.get(found["measure"], "bits a token, validation")
     figure = Figure(figsize=(SIZE[0], 0.9 + 0.35 * len(found["order"])), layout="constrained")
     axes = figure.add_subplot(xlabel=label)
-    mean, ends = _ends(found["order"], 100 if found["measure"] == "val_accuracy" else 1)
+    mean, ends = _ends(found["order"], 100 if found["measure"].endswith("accuracy") else 1)
     axes.errorbar(mean, range(len(mean)), xerr=ends, fmt="o", color=COLOURS[0], capsize=3, markersize=4)
     axes.set_yticks(range(len(found["order"])), [row["step"] for row in found["order"]])
     axes.set_ylim(len(found["order"]) - 0.5, -0.5)
@@ -225,6 +229,37 @@ def ranking_with_intervals(path: Path, steps: Steps) -> bool:
     axes.spines[["top", "right"]].set_visible(False)
     save_svg(figure, path)
     return True
+
+
+def tested_and_expected(path: Path, steps: Steps) -> bool:
+    """Draw each model's test accuracy with its interval and its seeds, over the interval that was expected."""
+    figure = Figure(figsize=(SIZE[0], 1.1 + 0.35 * len(steps)), layout="constrained")
+    axes = figure.add_subplot(xlabel="test accuracy (%)")
+    by_test = dict(sorted(steps.items(), key=lambda item: -item[1]["summary"]["test_accuracy"]["mean"]))
+    low, high = (100 * np.array([found["expected"][end] for found in by_test.values()]) for end in ("low", "high"))
+    axes.barh(range(len(low)), high - low, left=low, height=0.5, color="#cccccc", label="expected (95%)")
+    for place, found in enumerate(by_test.values()):
+        each = [100 * seed["accuracy"] for seed in found["by_seed"]]
+        label = "each seed" if place == 0 else None
+        axes.plot(each, [place] * len(each), "|", color=COLOURS[1], markersize=9, label=label)
+    mean, ends = _ends([found["summary"]["test_accuracy"] for found in by_test.values()], 100)
+    axes.errorbar(
+        mean, range(len(mean)), xerr=ends, fmt="o", color=COLOURS[0], capsize=3, markersize=4, label="found (95%)"
+    )
+    axes.set_yticks(range(len(by_test)), [*by_test])
+    axes.set_ylim(len(by_test) - 0.5, -0.5)
+    axes.grid(axis="x", alpha=0.3)
+    return _save(figure, axes, path)
+
+
+def searches(path: Path, steps: Steps) -> bool:
+    """Draw the best so far on validation against the time that the trials took."""
+    figure, axes = _figure("time in trials (s)", "best so far on validation")
+    for name, found, colour, line in _styled(steps):
+        points = found["best_so_far"]
+        x, y = [point["seconds"] for point in points], [point["value"] for point in points]
+        axes.step(x, y, line, where="post", color=colour, label=name)
+    return _save(figure, axes, path)
 
 
 PICTURES: dict[str, tuple[Picture, ...]] = {
@@ -237,6 +272,16 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
         Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion: the share of each class that is taken for which", confusions),
     ),
+    "hypothesis": (),
+    "recurrence": (),
+    "final": (
+        Picture("tested", "Test accuracy, and what was expected of it", tested_and_expected),
+        Picture("calibration", "Calibration on the test texts: how often right, by how sure", calibration_curves),
+        Picture("confusion", "Confusion on the test texts: the share of each class taken for which", confusions),
+    ),
+    "ensemble": (),
+    "search": (Picture("searches", "What the searches had found, by the time they took", searches),),
+    "yardstick": (Picture("calibration", "Calibration: how often right, by how sure", calibration_curves),),
     "language-model": (
         Picture("excess", "Learning curves: the distance after every epoch", excess_curves),
         Picture("gradients", "Gradient norms before clipping", gradient_norms),

@@ -42,6 +42,16 @@ def plain(value: float) -> str:
     return f"{value:g}"
 
 
+def digits(value: float) -> str:
+    """Write a number that was drawn, with three digits: ``0.00213``."""
+    return f"{value:.3g}"
+
+
+def probability(p: float | None) -> str:
+    """Write a p-value: ``0.0314``; very small ones as less than the last digit, and one that is not there as a dash."""
+    return "–" if p is None else f"{p:.4f}" if p >= 0.00005 else "< 0.0001"
+
+
 def interval(figure: dict[str, Any], write: Callable[[float], str] = percent) -> str:
     """Write the ends of a figure's 95% interval: ``86.25% to 88.10%``."""
     return "–" if figure["low"] is None else f"{write(figure['low'])} to {write(figure['high'])}"
@@ -70,6 +80,8 @@ FILTERS = {
     "nats": nats,
     "excess": excess,
     "plain": plain,
+    "digits": digits,
+    "probability": probability,
     "interval": interval,
     "with_interval": with_interval,
     "listed": listed,

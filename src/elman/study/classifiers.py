@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.batching import Batches
+from elman.data.dataset import Dataset
 from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confident_mistakes, confusion, predict
 from elman.inference import device_of, trained_model
 from elman.runs import Run
 from elman.sequences import Sequences
-from elman.study.summary import SHARE, over_seeds, training_figures
+from elman.study.summary import SHARE, over_seeds, training, training_figures
 from elman.study.work import Work, check_seeds, identity
 
 WORDS_QUOTED = 12
@@ -43,37 +44,45 @@ def train_classifiers(work: Work) -> dict[str, Any]:
     """
     dataset = work.dataset()
     val = dataset.split("val")
-    runs = work.trained(work.options.seeds)
-    measured = []
-    for run in runs:
-        log_probs = _predictions(run, val)
-        assert val.labels is not None  # what has classes is labelled
-        measured.append(
-            {
-                "seed": run.config.loop.seed,
-                "run": run.path.name,
-                **accuracy_and_loss(log_probs, val.labels),
-                "confusion": confusion(log_probs, val.labels),
-                "calibration": calibration(log_probs, val.labels),
-                "mistakes": [_quoted(mistake) for mistake in confident_mistakes(log_probs, val, dataset)],
-                "log_odds": packed(log_probs),
-            }
-        )
-    chance = measured[0]["accuracy_low"], measured[0]["accuracy_high"]
-    assert val.labels is not None
+    assert val.labels is not None  # what has classes is labelled
+
+    def measure(seed: int) -> dict[str, Any]:
+        run = work.trained(seed)
+        measured = measured_classifier(_predictions(run, val), val, dataset)
+        return {"seed": seed, "run": run.path.name, **measured, "training": training(run)}
+
+    found = work.seed_by_seed(measure)
+    trainings = [each.pop("training") for each in found]
     return {
         "data": identity(dataset),
         "class_names": list(dataset.class_names),
         "labels": packed_labels(val.labels),
-        "summary": {
-            "val_accuracy": over_seeds([found["accuracy"] for found in measured], chance, SHARE),
-            "val_cross_entropy_nats": over_seeds([found["cross_entropy_nats"] for found in measured]),
-            "val_calibration_error": over_seeds(
-                [found["calibration"]["expected_calibration_error"] for found in measured]
-            ),
-        },
-        "by_seed": measured,
-        **training_figures(runs),
+        "summary": classifier_summary("val", found),
+        "by_seed": found,
+        **training_figures(trainings),
+    }
+
+
+def measured_classifier(log_probs: LogProbs, sequences: Sequences, dataset: Dataset) -> dict[str, Any]:
+    """Return all figures of a classifier on labelled sequences, with every text's log-odds."""
+    assert sequences.labels is not None
+    return {
+        **accuracy_and_loss(log_probs, sequences.labels),
+        "confusion": confusion(log_probs, sequences.labels),
+        "calibration": calibration(log_probs, sequences.labels),
+        "mistakes": [_quoted(mistake) for mistake in confident_mistakes(log_probs, sequences, dataset)],
+        "log_odds": packed(log_probs),
+    }
+
+
+def classifier_summary(split: str, found: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the main figures of a classifier over its seeds, named by the split."""
+    chance = found[0]["accuracy_low"], found[0]["accuracy_high"]
+    errors = [each["calibration"]["expected_calibration_error"] for each in found]
+    return {
+        f"{split}_accuracy": over_seeds([each["accuracy"] for each in found], chance, SHARE),
+        f"{split}_cross_entropy_nats": over_seeds([each["cross_entropy_nats"] for each in found]),
+        f"{split}_calibration_error": over_seeds(errors),
     }
 
 

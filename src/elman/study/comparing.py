@@ -1,23 +1,34 @@
 """A step that compares others by their result files alone: which is best, and which can be told apart."""
 
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import ConfigError
-from elman.statistics import mean_over_seeds, ratio
-from elman.study.classifiers import unpacked, unpacked_labels
-from elman.study.work import Work
+from elman.statistics import (
+    Difference,
+    holm,
+    mcnemar,
+    paired_bootstrap,
+    smallest_detectable_difference,
+    welch_over_seeds,
+)
+from elman.study.tested import correct
+from elman.study.work import Work, check_positive
 
 MEASURES = {
+    "test_accuracy": "more",
     "val_accuracy": "more",
     "excess_nats_per_token": "less",
     "val_bits_per_token": "less",
 }
 """What is compared, the first that all have; and whether more of it is better."""
+
+ALPHA = 0.05
+"""Two are told apart where the p-value, corrected for the number of pairs, is not above this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,21 +36,33 @@ class CompareOptions:
     """What is held to what."""
 
     against: str = ""
-    """The step that each of the others is held to; without it, neighbours in the ranking are held to each other."""
+    """The step that each of the others is held to; without it, each is held to each."""
+    resamples: int = 10_000
+    """Of the bootstrap."""
+
+    def __post_init__(self) -> None:
+        check_positive("resamples", [self.resamples])
 
 
 def compare(work: Work) -> dict[str, Any]:
     """Rank the steps that are needed, and say which differences are larger than chance makes them.
 
-    Two classifiers were measured on the same texts: the interval of their difference is the wider of that over texts
-    (paired) and, with several seeds, of Student's over seeds. Of other figures the difference lies between the
-    extremes that the two intervals allow, so two are told apart only where these do not overlap: it says less than a
-    test would, never more.
+    Two classifiers were measured on the same texts. With several seeds of either they are compared by the paired
+    bootstrap over seeds and texts, with one seed of each by McNemar's test, which also stands beside the bootstrap for
+    the first seeds. Language models of several seeds are compared by Welch's t over the seeds. All p-values are
+    corrected together by Holm. Of language models with one seed each there is no test: these are told apart where
+    their intervals do not overlap, which says less than a test would, never more.
+
+    Returns
+    -------
+    ``order``: the steps, the best first. ``pairs``: for each the difference with its interval, ``test`` ("bootstrap",
+    "mcnemar", "welch" or None), ``p``, ``p_holm``, and whether they are ``apart``; of classifiers also ``mcnemar`` of
+    the first seeds, and the ``smallest`` difference that these would have shown in four of five cases.
 
     Raises
     ------
     ConfigError
-        There are not two or more of them, of one kind, on the same data.
+        There are not two or more of them, on the same data.
     """
     needs = {name: result["figures"] for name, result in work.needs.items()}
     measure = _measure(work.needs)
@@ -49,16 +72,22 @@ def compare(work: Work) -> dict[str, Any]:
     against = work.options.against
     if against and against not in needs:
         raise ConfigError(f"The step {against!r} is not among those that are compared.", "Name one of its needs.")
-    others = [name for name in order if name != against]
-    pairs = [tuple(sorted((against, name), key=order.index)) for name in others] if against else [*pairwise(order)]
+    pairs = [pair for pair in combinations(order, 2) if not against or against in pair]
+    tested = [_tested(work, better, worse, measure) for better, worse in pairs]
+    corrected = iter(holm([found["p"] for found in tested if found["p"] is not None]))
+    for found in tested:
+        found["p_holm"] = None if found["p"] is None else next(corrected)
+        found["apart"] = found["low"] is not None and found["low"] > 0 and (found["p_holm"] or 0.0) <= ALPHA
     return {
         "measure": measure,
         "better": MEASURES[measure],
         "against": against or None,
-        "order": [{"step": name, **needs[name]["summary"][measure]} for name in order],
+        "order": [
+            {"step": name, "model": needs[name].get("source", name), **needs[name]["summary"][measure]}
+            for name in order
+        ],
         "pairs": [
-            {"better": better, "worse": worse, **_difference(needs[better], needs[worse], measure, sign)}
-            for better, worse in pairs
+            {"better": better, "worse": worse, **found} for (better, worse), found in zip(pairs, tested, strict=True)
         ],
     }
 
@@ -67,41 +96,51 @@ def _measure(results: dict[str, dict[str, Any]]) -> str:
     if len(results) < 2:
         raise ConfigError("There is nothing to compare.", "Let the step need two others or more.")
     figures = [result["figures"] for result in results.values()]
-    kinds = {result["kind"] for result in results.values()}
     data = {found["data"]["checksum"] for found in figures if "data" in found}
     for measure in MEASURES:
-        if len(kinds) == len(data) == 1 and all(measure in found.get("summary", {}) for found in figures):
+        if len(data) == 1 and all(measure in found.get("summary", {}) for found in figures):
             return measure
     raise ConfigError(
-        f"The steps {', '.join(results)} cannot be compared: they differ in kind or in data.",
+        f"The steps {', '.join(results)} cannot be compared: they have no figure in common, or differ in data.",
         "Compare classifiers of the same texts, or language models of the same strings.",
     )
 
 
-def _difference(better: dict[str, Any], worse: dict[str, Any], measure: str, sign: int) -> dict[str, Any]:
-    ours, theirs = better["summary"][measure], worse["summary"][measure]
-    value = sign * (ours["mean"] - theirs["mean"])
+def _tested(work: Work, better: str, worse: str, measure: str) -> dict[str, Any]:
+    """Return the difference of two steps, in favour of the better one, and how sure it is."""
+    if MEASURES[measure] == "more":
+        return _of_classifiers(correct(work, better), correct(work, worse), work.options.resamples)
+    ours, theirs = (work.needs[name]["figures"]["summary"][measure] for name in (better, worse))
+    if ours["interval"] == theirs["interval"] == "seeds":
+        return _told("welch", welch_over_seeds(theirs["values"], ours["values"]))
+    found = {"test": None, "difference": theirs["mean"] - ours["mean"], "low": None, "high": None, "p": None}
     if ours["interval"] is None or theirs["interval"] is None:
-        return {"difference": value, "low": None, "high": None, "apart": False}
-    if measure == "val_accuracy":
-        low, high = _paired(better, worse)
-    elif sign > 0:
-        low, high = ours["low"] - theirs["high"], ours["high"] - theirs["low"]
-    else:
-        low, high = theirs["low"] - ours["high"], theirs["high"] - ours["low"]
-    return {"difference": value, "low": low, "high": high, "apart": low > 0}
+        return found
+    return found | {"low": theirs["low"] - ours["high"], "high": theirs["high"] - ours["low"]}
 
 
-def _paired(better: dict[str, Any], worse: dict[str, Any]) -> tuple[float, float]:
-    difference = _correct(better).mean(axis=0) - _correct(worse).mean(axis=0)
-    found = [ratio(difference, np.ones_like(difference))]
-    accuracies = [[seed["accuracy"] for seed in figures["by_seed"]] for figures in (better, worse)]
-    if len(accuracies[0]) == len(accuracies[1]) > 1:
-        found.append(mean_over_seeds([ours - theirs for ours, theirs in zip(*accuracies, strict=True)]))
-    return min(estimate.low for estimate in found), max(estimate.high for estimate in found)
+def _of_classifiers(better: NDArray[np.bool_], worse: NDArray[np.bool_], resamples: int) -> dict[str, Any]:
+    first = mcnemar(better[0], worse[0])
+    several = max(len(better), len(worse)) > 1
+    difference = paired_bootstrap(better, worse, resamples=resamples) if several else first.difference
+    discordant = (first.only_first + first.only_second) / first.texts
+    return {
+        **_told("bootstrap" if several else "mcnemar", difference),
+        "mcnemar": {
+            "texts": first.texts,
+            "only_better": first.only_first,
+            "only_worse": first.only_second,
+            "p": first.difference.p,
+        },
+        "smallest": smallest_detectable_difference(first.texts, discordant),
+    }
 
 
-def _correct(figures: dict[str, Any]) -> NDArray[np.bool_]:
-    """Return (seeds, texts), whether each run was right."""
-    labels, classes = unpacked_labels(figures["labels"]), len(figures["class_names"])
-    return np.array([unpacked(seed["log_odds"], classes).argmax(axis=1) == labels for seed in figures["by_seed"]])
+def _told(test: str, difference: Difference) -> dict[str, Any]:
+    return {
+        "test": test,
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "p": difference.p,
+    }

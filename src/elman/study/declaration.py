@@ -15,10 +15,11 @@ kind = "classifier"             # see elman.study.kinds
 seeds = [0, 1, 2]               # options of the kind
 model = { layer = "lstm" }      # sections of a run
 needs = []                      # steps before it whose results it reads
+from = "search-lstm"            # a step before it whose configuration is taken; of a search, the best that it found
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -26,9 +27,10 @@ from typing import Any, Literal
 from elman.config import RunConfig, build, parse_toml
 from elman.errors import ConfigError
 from elman.presets import preset
-from elman.study.kinds import KINDS
+from elman.study.kinds import KINDS, Kind
 
-Profile = Literal["smoke", "quick"]
+Profile = Literal["smoke", "quick", "full"]
+FILES: dict[Profile, str] = {"smoke": "smoke.toml", "quick": "quick.toml", "full": "assignment.toml"}
 Tables = dict[str, Any]
 
 SECTIONS = tuple(item.name for item in fields(RunConfig))
@@ -51,6 +53,10 @@ class Step:
         Of its runs, and the same on data that every machine has; None where there is none.
     needs
         Names of earlier steps whose results it reads.
+    source
+        The one among them whose configuration it starts from; "" where its own is whole.
+    sections
+        What it changes in that configuration.
     """
 
     name: str
@@ -59,6 +65,8 @@ class Step:
     config: RunConfig | None
     fallback: RunConfig | None
     needs: tuple[str, ...]
+    source: str = ""
+    sections: Tables = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class Study:
 
 def read_study(profile: Profile) -> Study:
     """Read one of the studies that come with the package."""
-    return parse_study(files("elman.studies").joinpath(f"{profile}.toml").read_text(encoding="utf-8"), profile)
+    return parse_study(files("elman.studies").joinpath(FILES[profile]).read_text(encoding="utf-8"), profile)
 
 
 def study_from_file(path: Path) -> Study:
@@ -118,7 +126,7 @@ def parse_study(text: str, name: str) -> Study:
     bases, fallbacks = tables.get("bases", {}), tables.get("fallbacks", {})
     _known(fallbacks, bases, f"{name} [fallbacks]")
     questions: list[Question] = []
-    earlier: set[str] = set()
+    earlier: dict[str, Step] = {}
     for number, table in enumerate(_tables(tables, "questions", name), start=1):
         where = f"{name}, question {number}"
         _known(table, ("title", "text", "base", "kind", "steps"), where)
@@ -126,12 +134,12 @@ def parse_study(text: str, name: str) -> Study:
         steps = []
         for found in _tables(table, "steps", where):
             steps.append(_step(shared | found, bases, fallbacks, earlier, where))
-            earlier.add(steps[-1].name)
+            earlier[steps[-1].name] = steps[-1]
         questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), tuple(steps)))
     return Study(name, tables.get("title", name), tuple(questions), text)
 
 
-def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: set[str], where: str) -> Step:
+def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: dict[str, Step], where: str) -> Step:
     name = table.get("name", "")
     where = f"{where}, step {name!r}"
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in earlier:
@@ -142,7 +150,8 @@ def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: set[str], wh
     kind = KINDS.get(table.get("kind", ""))
     if kind is None:
         raise ConfigError(f"{where}: there is no kind {table.get('kind')!r}.", f"There are: {', '.join(KINDS)}.")
-    needs = tuple(table.get("needs", []))
+    source = table.get("from", "")
+    needs = tuple(dict.fromkeys([*table.get("needs", []), *([source] if source else [])]))
     for need in needs:
         if need not in earlier:
             raise ConfigError(f"{where} needs {need!r}, which is no step before it.", "Declare it earlier.")
@@ -150,9 +159,13 @@ def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: set[str], wh
     if base is not None and base not in bases:
         raise ConfigError(f"{where}: there is no base {base!r}.", f"There are: {', '.join(bases) or 'none'}.")
     sections = {key: table[key] for key in SECTIONS if key in table}
-    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", *SECTIONS}}
+    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     config = fallback = None
-    if kind.reads is not None:
+    if source:
+        config, fallback = _taken(kind, earlier[source], sections, where)
+    elif kind.reads == "source":
+        raise ConfigError(f"{where}: it is not said which model it is of.", 'Add from = "STEP".')
+    elif kind.reads is not None:
         task = None if kind.reads == "any" else kind.reads
         layers = [*([bases[base]] if base else []), sections]
         config = _config(layers, task, where)
@@ -160,7 +173,16 @@ def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: set[str], wh
             fallback = _config([*layers, fallbacks[base]], task, where)
     elif sections:
         raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Leave it out.")
-    return Step(name, table["kind"], build(kind.options, own, where), config, fallback, needs)
+    options = build(kind.options, own, where)
+    return Step(name, table["kind"], options, config, fallback, needs, source, sections)
+
+
+def _taken(kind: Kind, source: Step, sections: Tables, where: str) -> tuple[RunConfig | None, RunConfig | None]:
+    """Return the configurations of an earlier step, changed by the step's own sections."""
+    if kind.reads is None or source.config is None:
+        raise ConfigError(f"{where} cannot take its configuration from {source.name!r}.", "Leave out from.")
+    found = [config and config.with_tables(sections, where) for config in (source.config, source.fallback)]
+    return found[0], found[1]
 
 
 def _config(layers: list[Tables], task: Any, where: str) -> RunConfig:

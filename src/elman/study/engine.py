@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import tomllib
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +20,13 @@ from elman.study.declaration import Step, Study
 from elman.study.kinds import KINDS
 from elman.study.work import Datasets, Report, Work
 
-FORMAT = 1
+FORMAT = 2
 """The version of the result files; another one repeats every step."""
 
 Results = dict[str, dict[str, Any]]
+
+HOW_MUCH = ("seeds", "trials", "seconds", "processes")
+"""Options that say how often a thing is done, and change nothing of what was done already."""
 
 
 def run_study(study: Study, directory: Path, report: Report = print) -> Path:
@@ -50,6 +54,7 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     if missing is not None:
         report(f"NOTE: {missing.problem} The study runs on generated reviews instead. {missing.remedy}")
     digests = _digests(study, fallback=fallback)
+    units = _digests(study, fallback=fallback, without=HOW_MUCH)
     _declare(study, directory, digests, missing)
     datasets, results = Datasets(), Results()
     for number, step in enumerate(study.steps, start=1):
@@ -57,15 +62,10 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
         done = _done(path, digests[step.name])
         report(f"[{number}/{len(study.steps)}] {step.name}{f': done already, {path}' if done else ''}")
         if done is None:
-            work = Work(
-                step.name,
-                step.options,
-                _config(step, fallback=fallback),
-                {need: results[need] for need in step.needs},
-                directory,
-                report,
-                datasets,
-            )
+            needs = {need: results[need] for need in step.needs}
+            config = _with_what_was_found(step, _config(step, fallback=fallback), needs)
+            unit = _digest({"step": units[step.name], "config": KINDS[step.kind].configuration(config)})
+            work = Work(step.name, step.options, config, needs, directory, report, datasets, unit, step.source)
             done = _outcome(step, work, digests[step.name])
             write_json(path, done)
         if done["status"] == "failed":
@@ -101,20 +101,40 @@ def _config(step: Step, *, fallback: bool) -> Any:
     return step.fallback if fallback and step.fallback is not None else step.config
 
 
-def _digests(study: Study, *, fallback: bool) -> dict[str, str]:
-    """Return the digest of each step: of its own configuration, and of the digests of what it needs."""
-    digests: dict[str, str] = {}
+def _with_what_was_found(step: Step, config: Any, needs: Results) -> Any:
+    """Return the step's configuration; that of its source goes before it, of a search the best that it found."""
+    source = needs.get(step.source)
+    if source is None or source["status"] == "failed":
+        return config
+    found = tomllib.loads(source["figures"].get("chosen") or source["config"])
+    tables = {section: table for section, table in found.items() if isinstance(table, dict)}
+    return config.with_tables(tables, step.source).with_tables(step.sections, step.name)
+
+
+def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the digest of each step: of its configuration, and of the digests of what it needs.
+
+    ``without`` names options of the step itself that are left out.
+    """
+    whole: dict[str, str] = {}
+    found: dict[str, str] = {}
     for step in study.steps:
-        config = _config(step, fallback=fallback)
+        options = asdict(step.options)
         content = {
             "format": FORMAT,
             "kind": step.kind,
-            "options": asdict(step.options),
-            "config": KINDS[step.kind].configuration(config),
-            "needs": {need: digests[need] for need in step.needs},
+            "options": options,
+            "config": KINDS[step.kind].configuration(_config(step, fallback=fallback)),
+            "needs": {need: whole[need] for need in step.needs},
         }
-        digests[step.name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    return digests
+        whole[step.name] = _digest(content)
+        fewer = {name: value for name, value in options.items() if name not in without}
+        found[step.name] = _digest(content | {"options": fewer})
+    return found
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _done(path: Path, digest: str) -> dict[str, Any] | None:
@@ -144,15 +164,16 @@ def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
             if found["status"] == "failed":
                 raise RunError(f"It needs {need}, which failed.", "Mend that first.")
         outcome = {"status": "done", "figures": KINDS[step.kind].work(work)}
-    except Interrupted:
-        raise
+    except Interrupted as stop:
+        raise Interrupted(stop.problem, "Continue with the same elman study.") from stop
     except ElmanError as error:
         outcome = {"status": "failed", "problem": error.problem, "remedy": error.remedy}
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         outcome = {"status": "failed", "problem": "There was not enough memory.", "remedy": "Take smaller batches."}
-    spent = {"seconds": time.monotonic() - started, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+    took = time.monotonic() - started + sum(work.earlier)
+    spent = {"seconds": took, "time": datetime.now(UTC).isoformat(timespec="seconds")}
     return result | spent | outcome
 
 
@@ -190,17 +211,25 @@ def _close(study: Study, directory: Path, results: Results, missing: SourceUnrea
 def main_figures(results: Results) -> dict[str, Any]:
     """Return the main figures: ``classification.STEP.val_accuracy_mean``, ``…_low``, ``…_high``, ``seeds``, and so on.
 
-    The ends are those of the 95% interval: over seeds where there are several, over texts where there is one.
+    The ends are those of the 95% interval: over seeds where there are several, over texts where there is one. What was
+    tested stands beside its validation, under the name of the step that it was taken from: ``test_accuracy_mean`` and
+    so on; ``seeds`` are then those of the test, and ``val_seeds`` those of validation.
     """
-    groups = {"classifier": "classification", "language-model": "language_models"}
-    found: dict[str, Any] = {group: {} for group in groups.values()}
+    groups = {"language-model": "language_models"} | dict.fromkeys(
+        ("classifier", "yardstick", "final", "ensemble"), "classification"
+    )
+    found: dict[str, Any] = {group: {} for group in ("classification", "language_models")}
     for name, result in results.items():
-        if result["status"] == "done" and result["kind"] in groups:
-            summary = result["figures"]["summary"]
-            found[groups[result["kind"]]][name] = {
-                f"{figure}_{part}": values[part]
-                for figure, values in summary.items()
-                for part in ("mean", "low", "high")
-                if values[part] is not None
-            } | {"seeds": result["options"]["seeds"]}
+        if result["status"] != "done" or result["kind"] not in groups:
+            continue
+        figures = result["figures"]
+        entry = found[groups[result["kind"]]].setdefault(figures.get("source", name), {})
+        if "seeds" in entry:
+            entry["val_seeds"] = entry["seeds"]
+        entry |= {
+            f"{figure}_{part}": values[part]
+            for figure, values in figures["summary"].items()
+            for part in ("mean", "low", "high")
+            if values[part] is not None
+        } | {"seeds": result["options"].get("seeds", [0])}
     return found

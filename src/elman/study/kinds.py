@@ -10,8 +10,13 @@ from elman.config import RunConfig, Task
 from elman.study.classifiers import ClassifierOptions, train_classifiers
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
+from elman.study.ensembles import EnsembleOptions, combine
+from elman.study.finals import FinalOptions, HypothesisOptions, measure_finally, write_hypothesis
 from elman.study.language_models import LanguageModelOptions, train_language_models
+from elman.study.recurrences import RecurrenceOptions, measure_recurrence
+from elman.study.searching import SearchOptions, search
 from elman.study.work import Work
+from elman.study.yardsticks import YardstickOptions, measure_yardstick
 
 
 class Kind(NamedTuple):
@@ -24,15 +29,15 @@ class Kind(NamedTuple):
     options
         A dataclass: what the kind can be told, beside the sections of a run.
     reads
-        What it takes: a run's configuration for this task ("any" for whatever the data is), or None where it reads
-        other steps' results alone.
+        What it takes: a run's configuration for this task ("any" for whatever the data is, "source" for that of
+        another step), or None where it reads other steps' results alone.
     sections
         The sections of that configuration which its figures follow from; a change elsewhere does not repeat it.
     """
 
     work: Callable[[Work], dict[str, Any]]
     options: Any
-    reads: Task | Literal["any"] | None
+    reads: Task | Literal["any", "source"] | None
     sections: tuple[str, ...] = ()
 
     def configuration(self, config: RunConfig | None) -> str | None:
@@ -51,5 +56,11 @@ KINDS: dict[str, Kind] = {
     "padding": Kind(measure_padding, PaddingOptions, "any", ("data", "batches")),
     "classifier": Kind(train_classifiers, ClassifierOptions, "classification", WHOLE_RUN),
     "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
+    "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
+    "search": Kind(search, SearchOptions, "any", WHOLE_RUN),
+    "hypothesis": Kind(write_hypothesis, HypothesisOptions, None),
+    "final": Kind(measure_finally, FinalOptions, "source", WHOLE_RUN),
+    "ensemble": Kind(combine, EnsembleOptions, None),
+    "recurrence": Kind(measure_recurrence, RecurrenceOptions, None),
     "comparison": Kind(compare, CompareOptions, None),
 }

@@ -14,7 +14,7 @@ from elman.grading import grade, write
 from elman.languages import Language
 from elman.languages.base import END
 from elman.runs import Run
-from elman.study.summary import SHARE, over_seeds, training_figures
+from elman.study.summary import SHARE, over_seeds, training, training_figures
 from elman.study.work import Work, check_positive, check_seeds, identity
 
 TOKENS_SHOWN = 45
@@ -60,30 +60,49 @@ def train_language_models(work: Work) -> dict[str, Any]:
     ``summary``: each main figure over the seeds. ``by_seed``: what the runs' grades were; ``temperatures`` and
     ``generalisation`` (rows of means over the seeds); ``samples`` and ``samples_by_epoch`` of the first run.
     """
-    dataset, options = work.dataset(), work.options
-    runs = work.trained(options.seeds)
-    figures: dict[str, Any] = {"data": identity(dataset), **training_figures(runs)}
-    figures["samples_by_epoch"] = [_written(entry) for entry in runs[0].metrics("epoch")]
-    figures["samples"] = _samples(runs[0], dataset, options)
+    dataset = work.dataset()
+    found = work.seed_by_seed(lambda seed: _measured(work.trained(seed), dataset, work.options))
+    figures: dict[str, Any] = {
+        "data": identity(dataset),
+        **training_figures([each["training"] for each in found]),
+        "samples_by_epoch": found[0]["samples_by_epoch"],
+        "samples": found[0]["samples"],
+    }
     if dataset.language is None:
-        return figures | _likelihoods(runs)
-    graded = [
-        grade(run, options.graded_samples, strings=options.fresh_strings, by_temperature=options.by_temperature)
-        for run in runs
-    ]
-    figures["prompts"] = [_prompted(runs, prompt, options) for prompt in options.prompts]
-    figures["generalisation"] = _generalisation(runs, options.length_factors)
-    if options.by_temperature:
+        return figures | _likelihoods(found)
+    graded = [each["grade"] for each in found]
+    figures["prompts"] = [_prompted(rows) for rows in zip(*(each["prompts"] for each in found), strict=True)]
+    figures["generalisation"] = _generalisation([each["generalisation"] for each in found])
+    if work.options.by_temperature:
         figures["temperatures"] = [
             {"temperature": rows[0]["temperature"], **_shares(rows)}
-            for rows in zip(*(found["by_temperature"] for found in graded), strict=True)
+            for rows in zip(*(each["by_temperature"] for each in found), strict=True)
         ]
-    figures["by_seed"] = [
-        {"seed": run.config.loop.seed, "run": run.path.name, "grade": _without(found, "run", "by_temperature")}
-        for run, found in zip(runs, graded, strict=True)
-    ]
-    figures["samples_judged"] = len(runs) * options.graded_samples
+    figures["by_seed"] = [{name: each[name] for name in ("seed", "run", "grade")} for each in found]
+    figures["samples_judged"] = sum(grade["samples"] for grade in graded)
     return figures | {"summary": _summary(graded)}
+
+
+def _measured(run: Run, dataset: Dataset, options: LanguageModelOptions) -> dict[str, Any]:
+    """Return all that is kept of one run."""
+    figures: dict[str, Any] = {
+        "seed": run.config.loop.seed,
+        "run": run.path.name,
+        "training": training(run),
+        "samples_by_epoch": [_written(entry) for entry in run.metrics("epoch")],
+        "samples": _samples(run, dataset, options),
+    }
+    if dataset.language is None:
+        return figures | {"val": _without(evaluate(run, "val"), "run")}
+    found = grade(run, options.graded_samples, strings=options.fresh_strings, by_temperature=options.by_temperature)
+    return figures | {
+        "grade": _without(found, "run", "by_temperature"),
+        "by_temperature": found.get("by_temperature"),
+        "prompts": [
+            _without(grade(run, options.graded_samples, prompt=prompt, strings=1), "run") for prompt in options.prompts
+        ],
+        "generalisation": _generalised(run, options.length_factors),
+    }
 
 
 def _summary(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -110,38 +129,39 @@ def _shares(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _likelihoods(runs: Sequence[Run]) -> dict[str, Any]:
+def _likelihoods(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The figures of a language whose law nobody knows: cross-entropy on validation alone."""
-    measured = [evaluate(run, "val") for run in runs]
     return {
         "summary": {
-            f"val_{name}": over_seeds([found[name] for found in measured])
+            f"val_{name}": over_seeds([each["val"][name] for each in found])
             for name in ("cross_entropy_nats", "bits_per_token", "perplexity")
         },
-        "by_seed": [
-            {"seed": run.config.loop.seed, "run": run.path.name, "val": _without(found, "run")}
-            for run, found in zip(runs, measured, strict=True)
-        ],
+        "by_seed": [{name: each[name] for name in ("seed", "run", "val")} for each in found],
     }
 
 
-def _prompted(runs: Sequence[Run], prompt: str, options: LanguageModelOptions) -> dict[str, Any]:
-    graded = [grade(run, options.graded_samples, prompt=prompt, strings=1) for run in runs]
-    return {"prompt": prompt, "symbols": len(prompt), "samples": options.graded_samples, **_shares(graded)}
+def _prompted(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    prompt = graded[0]["prompt"]
+    return {"prompt": prompt, "symbols": len(prompt), "samples": graded[0]["samples"], **_shares(graded)}
 
 
-def _generalisation(runs: Sequence[Run], factors: Sequence[int]) -> dict[str, Any] | None:
-    """Return the rows of :func:`generalise` as means over the runs; None where the language knows no such strings."""
-    if not factors:
-        return None
+def _generalised(run: Run, factors: Sequence[int]) -> dict[str, Any] | None:
+    """Return the rows of :func:`generalise`; None where the language knows no such strings."""
     try:
-        found = [generalise(run, factors) for run in runs]
+        return _without(generalise(run, factors), "run") if factors else None
     except LanguageError:
         return None
-    means: dict[str, Any] = {key: found[0][key] for key in found[0] if key.startswith("trained_to_")}
+
+
+def _generalisation(found: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+    """Return the rows of several runs as means."""
+    known = [each for each in found if each is not None]
+    if not known:
+        return None
+    means: dict[str, Any] = {key: known[0][key] for key in known[0] if key.startswith("trained_to_")}
     for key in ("by_length", "by_depth"):
-        if key in found[0]:
-            means[key] = [_mean_row(rows) for rows in zip(*(each[key] for each in found), strict=True)]
+        if key in known[0]:
+            means[key] = [_mean_row(rows) for rows in zip(*(each[key] for each in known), strict=True)]
     return means
 
 

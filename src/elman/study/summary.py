@@ -37,8 +37,8 @@ def over_seeds(
 
     Returns
     -------
-    ``mean``, ``low``, ``high``, ``least``, ``most``, and ``interval``: over "seeds" or over "texts"; one run of which
-    no ``chance`` is known has no interval, and its ends are None.
+    ``mean``, ``low``, ``high``, ``least``, ``most``, the ``values`` themselves, and ``interval``: over "seeds" or over
+    "texts"; one run of which no ``chance`` is known has no interval, and its ends are None.
     """
     mean = mean_over_seeds(values)
     low: float | None
@@ -55,30 +55,41 @@ def over_seeds(
         "least": min(values),
         "most": max(values),
         "interval": interval,
+        "values": list(values),
     }
 
 
-def training_figures(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return what every training has: how long, how fast, its curves and their means over seeds."""
-    summaries = [run.result("training") for run in runs]
-    histories = [[_numbers(entry) for entry in run.metrics("epoch")] for run in runs]
-    for history in histories:
-        for entry, spent in zip(history, accumulate(entry["seconds"] for entry in history), strict=True):
-            entry["seconds_so_far"] = spent
+def training(run: Run) -> dict[str, Any]:
+    """Return what is kept of a training: how long, how fast, its curves."""
+    summary = run.result("training")
+    history = [_numbers(entry) for entry in run.metrics("epoch")]
+    for entry, spent in zip(history, accumulate(entry["seconds"] for entry in history), strict=True):
+        entry["seconds_so_far"] = spent
+    limit = run.config.optim.grad_clip_norm
+    norms = [entry["grad_norm"] for entry in run.metrics("step")]
     return {
-        "parameters": summaries[0]["parameters"],
-        "device": summaries[0]["machine"]["device"],
-        "threads": summaries[0]["machine"]["threads"],
-        "best_epochs": [summary["best_epoch"] for summary in summaries],
-        "epochs_trained": [summary["epochs"] for summary in summaries],
-        "seconds": over_seeds([summary["seconds"] for summary in summaries]),
-        "tokens_per_second": over_seeds([summary["tokens_per_second"] for summary in summaries]),
-        "clipped_share": _clipped(runs),
-        "epochs": _mean_history(histories),
-        "curves": [
-            {"seed": run.config.loop.seed, "epochs": history, "steps": _steps(run)}
-            for run, history in zip(runs, histories, strict=True)
-        ],
+        "seed": run.config.loop.seed,
+        **{name: summary[name] for name in ("parameters", "best_epoch", "seconds", "tokens_per_second")},
+        **{name: summary["machine"][name] for name in ("device", "threads")},
+        "epochs_trained": summary["epochs"],
+        "clipped_share": sum(norm > limit for norm in norms) / len(norms) if limit and norms else None,
+        "epochs": history,
+        "steps": _steps(run),
+    }
+
+
+def training_figures(trainings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what trainings have together: how long, how fast, their curves and the means of these over seeds."""
+    clipped = [found["clipped_share"] for found in trainings]
+    return {
+        **{name: trainings[0][name] for name in ("parameters", "device", "threads")},
+        "best_epochs": [found["best_epoch"] for found in trainings],
+        "epochs_trained": [found["epochs_trained"] for found in trainings],
+        "seconds": over_seeds([found["seconds"] for found in trainings]),
+        "tokens_per_second": over_seeds([found["tokens_per_second"] for found in trainings]),
+        "clipped_share": None if None in clipped else float(np.mean(clipped)),
+        "epochs": _mean_history([found["epochs"] for found in trainings]),
+        "curves": [{name: found[name] for name in ("seed", "epochs", "steps")} for found in trainings],
     }
 
 
@@ -123,13 +134,6 @@ def _thinned(values: Sequence[float]) -> list[float]:
     if not values:
         return []
     return [_rounded(float(part.mean())) for part in np.array_split(values, min(CURVE_POINTS, len(values)))]
-
-
-def _clipped(runs: Sequence[Run]) -> float | None:
-    """Return the share of logged steps whose gradient was scaled down; None where none is clipped."""
-    limit = runs[0].config.optim.grad_clip_norm
-    norms = [entry["grad_norm"] for run in runs for entry in run.metrics("step")]
-    return sum(norm > limit for norm in norms) / len(norms) if limit and norms else None
 
 
 def _rounded(value: float) -> float:

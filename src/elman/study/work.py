@@ -1,6 +1,8 @@
 """What a step is given to work with: its options, its data, what it needs of earlier steps, a place for its runs."""
 
 import hashlib
+import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import Any
 from elman.config import DataConfig, RunConfig, with_seed
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
-from elman.errors import ConfigError, Interrupted
+from elman.errors import ConfigError, DataError
+from elman.files import read_json, write_json
+from elman.machine import machine
 from elman.runs import Run
 from elman.training import train
 
@@ -49,6 +53,10 @@ class Work:
         What to do with the lines that say how it goes.
     datasets
         Opens data.
+    source
+        The step among the needs whose configuration was taken; "" where none was.
+    unit
+        A digest of all that the figures of one seed follow from, but the seed.
     """
 
     name: str
@@ -58,6 +66,10 @@ class Work:
     directory: Path
     report: Report
     datasets: Datasets = field(default_factory=Datasets)
+    unit: str = ""
+    source: str = ""
+    earlier: list[float] = field(default_factory=list)
+    """Seconds that seeds took which were done in an earlier sitting."""
 
     @property
     def config(self) -> RunConfig:
@@ -69,20 +81,48 @@ class Work:
         """Open the step's data."""
         return self.datasets.open(self.config.data)
 
-    def trained(self, seeds: Sequence[int]) -> list[Run]:
-        """Return a finished run for each seed; what is trained already is not trained again."""
-        return [self._trained(with_seed(self.config, seed), seed) for seed in seeds]
+    def seed_by_seed(self, measure: Callable[[int], dict[str, Any]], beside: str = "json") -> list[dict[str, Any]]:
+        """Return the figures of each seed, ready for JSON; ``beside`` is the ending of what ``measure`` writes too.
 
-    def _trained(self, config: RunConfig, seed: int) -> Run:
+        They are kept in ``results/STEP/seed-SEED.json`` as they come, with the time and the machine; what is there is
+        not measured again, whichever other seeds there are. So whatever happens costs one seed at most.
+        """
+        return [self._seed(seed, measure, beside) for seed in self.options.seeds]
+
+    def seed_path(self, seed: int, ending: str = "json") -> Path:
+        """Where what is kept of a seed is."""
+        return self.directory / "results" / self.name / f"seed-{seed}.{ending}"
+
+    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]], beside: str) -> dict[str, Any]:
+        path = self.seed_path(seed)
+        try:
+            kept = read_json(path)
+            if kept["unit"] == self.unit and self.seed_path(seed, beside).exists():
+                self.earlier.append(kept["seconds"])
+                self.report(f"done already: seed {seed}, {path}")
+                figures: dict[str, Any] = kept["figures"]
+                return figures
+        except (DataError, KeyError, TypeError):
+            pass  # it is not there, or was torn
+        started = time.monotonic()
+        figures = measure(seed)
+        spent = time.monotonic() - started
+        write_json(path, {"unit": self.unit, "seconds": spent, "machine": machine(), "figures": figures})
+        return figures
+
+    def trained(self, seed: int, config: RunConfig | None = None, dataset: Dataset | None = None) -> Run:
+        """Return a finished run of that seed; what is trained already, and has its weights, is not trained again.
+
+        ``config`` and ``dataset`` stand in for the step's own.
+        """
+        config, dataset = with_seed(config or self.config, seed), dataset or self.dataset()
         path = self.directory / "runs" / f"{self.name}-{_digest(config)}"
-        dataset = self.dataset()
+        if (path / "config.toml").exists() and not (path / "vocab.json").exists():
+            shutil.rmtree(path)  # its weights were dropped
         run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
         several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
         self.report(f"{'trained already' if run.finished else 'training'}: {path}{several}")
-        try:
-            train(run, dataset, self.report)
-        except Interrupted as stop:
-            raise Interrupted(stop.problem, "Continue with the same elman study.") from stop
+        train(run, dataset, self.report)
         return run
 
 

@@ -1,0 +1,63 @@
+"""What is kept of the test texts: each seed's probabilities as float16, beside its small result file."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from elman.errors import DataError
+from elman.evaluation import LogProbs
+from elman.study.classifiers import unpacked, unpacked_labels
+from elman.study.work import Work
+
+
+def kept(log_probs: LogProbs) -> NDArray[np.float16]:
+    """Return the probabilities (texts, classes − 1), of all classes but the last, as float16.
+
+    Where rounding would make another class the most probable, the number beside it is taken.
+    """
+    rounded = np.exp(log_probs[:, :-1]).astype(np.float16)
+    winner = log_probs.argmax(axis=1)
+    wrong = whole_probabilities(rounded).argmax(axis=1) != winner
+    towards = (np.arange(rounded.shape[1]) == winner[:, None]).astype(np.float16)
+    moved: NDArray[np.float16] = np.where(wrong[:, None], np.nextafter(rounded, towards), rounded)
+    return moved
+
+
+def whole_probabilities(rounded: NDArray[np.float16]) -> NDArray[np.float32]:
+    """Return the probabilities (texts, classes) of what :func:`kept` keeps."""
+    first = rounded.astype(np.float32)
+    return np.concatenate([first, 1 - first.sum(axis=1, keepdims=True)], axis=1)
+
+
+def probabilities(work: Work, name: str, texts: int) -> NDArray[np.float32]:
+    """Return the probabilities (seeds, texts, classes) that an earlier step gave the test texts.
+
+    Raises
+    ------
+    DataError
+        A file of them is missing or damaged.
+    """
+    found = []
+    for seed in work.needs[name]["figures"]["by_seed"]:
+        path = work.directory / "results" / name / f"seed-{seed['seed']}.npy"
+        try:
+            found.append(whole_probabilities(np.load(path)))
+            fits = len(found[-1]) == texts
+        except (OSError, ValueError, EOFError):
+            fits = False
+        if not fits:
+            raise DataError(
+                f"{path}, the probabilities of the test texts, is missing or damaged.",
+                f"Put it back, or remove {path.parent}.json to have it made anew.",
+            )
+    return np.stack(found)
+
+
+def correct(work: Work, name: str) -> NDArray[np.bool_]:
+    """Return (seeds, texts), whether each run of an earlier step was right: of the test, where it was tested."""
+    figures: dict[str, Any] = work.needs[name]["figures"]
+    labels, classes = unpacked_labels(figures["labels"]), len(figures["class_names"])
+    if "test_accuracy" in figures["summary"]:
+        return np.asarray(probabilities(work, name, len(labels)).argmax(axis=2) == labels)
+    return np.array([unpacked(seed["log_odds"], classes).argmax(axis=1) == labels for seed in figures["by_seed"]])

@@ -1,0 +1,55 @@
+"""A search as a step: it goes on where it was, and what it finds is what later steps are trained with."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from elman.study import engine, parse_study, run_study
+from elman.tuning.log import best_after_seconds, best_after_trials
+
+TEXT = """
+[bases.reviews]
+data = { name = "negation", synthetic_size = 200 }
+batches = { tokens_per_batch = 400 }
+model = { layer = "mlp", embedding_size = 8, hidden_size = 8 }
+loop = { epochs = 2, threads = 1 }
+[[questions]]
+base = "reviews"
+steps = [
+  { name = "search", kind = "search", trials = TRIALS, space = { optim = { learning_rate = [0.001, 0.004, 0.02] } } },
+  { name = "mlp", kind = "classifier", from = "search", model = { hidden_size = 9 } },
+]
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "write_report", lambda directory: directory / "report.html")
+
+
+def run(directory: Path, trials: int) -> tuple[dict, dict]:
+    run_study(parse_study(TEXT.replace("TRIALS", str(trials)), "study"), directory, lambda _: None)
+    found = [json.loads((directory / "results" / f"{name}.json").read_text()) for name in ("search", "mlp")]
+    return found[0]["figures"], found[1]
+
+
+def test_more_trials_go_on_from_those_there_are_and_the_best_is_what_is_trained(tmp_path: Path) -> None:
+    first, _ = run(tmp_path, 2)
+    search, mlp = run(tmp_path, 4)
+    assert search["trials"][:2] == first["trials"]
+    assert len(search["trials"]) == 4
+    [folder] = tmp_path.glob("runs/search-*")
+    log = json.loads((folder / "results.json").read_text())
+    best = max((trial for trial in log["trials"] if trial["state"] == "complete"), key=lambda trial: trial["value"])
+    assert search["best"] == best
+    trained = tomllib.loads(mlp["config"])
+    assert trained["optim"]["learning_rate"] == best["params"]["optim.learning_rate"]
+    assert (trained["model"]["hidden_size"], trained["model"]["layer"]) == (9, "mlp")
+    for trials in range(1, 5):
+        kept = [point["value"] for point in search["best_so_far"] if point["trials"] <= trials]
+        assert kept[-1] == best_after_trials(log, trials)
+    for seconds in (trial["seconds"] for trial in log["trials"]):
+        kept = [point["value"] for point in search["best_so_far"] if point["seconds"] <= seconds]
+        assert (kept[-1] if kept else None) == best_after_seconds(log, seconds)
