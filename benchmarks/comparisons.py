@@ -14,7 +14,7 @@ from plain import PlainClassifier, PlainLanguageModel, training_step, write_one
 from torch import nn
 
 from elman.batching import Batch, Batches, shifted
-from elman.bench import Comparison, Work
+from elman.bench import Comparison, MemoryComparison, Work
 from elman.config import BatchConfig, DataConfig, ModelConfig, OptimConfig, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
@@ -260,4 +260,5 @@ COMPARISONS = [
     Comparison(
         "samples of at most 200 tokens", "the course's loop", "samples", 100.0, our_samples, the_courses_samples
     ),
+    MemoryComparison("peak memory, train lstm", FLOAT32_LSTM, 0.75, training("lstm"), plain_training("lstm")),
 ]

@@ -5,14 +5,16 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from elman.bench import Comparison, measure, run
+from elman.bench import PROCESS_STATUS, Comparison, MemoryComparison, measure, measure_memory, run
 from elman.config import ModelConfig
 from elman.errors import ConfigError
 from elman.models.classifier import Classifier
+from elman.report.terminal import print_bench
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -27,6 +29,18 @@ def work(seconds):
         return do
     return ready
 COMPARISONS = [Comparison("naps", "longer naps", "sheep", 3.0, work(0.01), work(0.04), 1e3)]
+"""
+
+MEMORY_COMPARISONS = """
+import numpy as np
+from elman.bench import MemoryComparison
+bulk = np.ones(10_000_000)
+def work(megabytes):
+    def ready():
+        kept = np.ones(megabytes * 62_500)
+        return lambda: len(kept + 1)
+    return ready
+COMPARISONS = [MemoryComparison("a hundred", "half as much again", 0.7, work(100), work(150))]
 """
 
 
@@ -65,7 +79,8 @@ def test_ratios_are_of_pairs(tmp_path: Path) -> None:
     [row] = run(tmp_path)
     assert row["name"] == "naps"
     assert 2 < row["ratio_least"] <= row["ratio"] <= row["ratio_most"] < 6
-    assert 3_000 < row["per_second"] <= 10_000
+    assert 3_000 < row["value"] <= 10_000
+    assert (row["better"], row["unit"]) == ("more", "sheep/s")
     assert 0 < row["share_of_peak"] < 1
     assert json.loads(json.dumps(row)) == row
 
@@ -76,6 +91,27 @@ def test_speeds_count_the_work_itself_alone() -> None:
     row = measure(comparison, 1.0, turns=3)
     assert len(calls) == 4  # one of them warms up
     assert row["share_of_peak"] is None
+
+
+@pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="only Linux tells a process its memory")
+def test_memory_is_each_sides_own_above_import(tmp_path: Path) -> None:
+    path = tmp_path / "comparisons.py"
+    path.write_text(MEMORY_COMPARISONS)
+    bulk = np.ones(25_000_000)  # 200 MB, which neither side's process has
+    row = measure_memory(MemoryComparison("a hundred", "half as much again", 0.7, *[lambda: int] * 2), path, turns=1)
+    assert bulk.all()
+    assert 95 < row["value"] < 110
+    assert 145 < row["peer_value"] < 160
+    assert row["ratio"] == pytest.approx(100 / 150, rel=0.05)
+    assert (row["better"], row["unit"]) == ("less", "MB")
+    assert json.loads(json.dumps(row)) == row
+
+
+def test_the_table_says_which_way_is_better(capsys: pytest.CaptureFixture[str]) -> None:
+    numbers = {"ratio": 0.5, "ratio_least": 0.4, "ratio_most": 0.6, "aim": 0.75, "value": 100.0, "peer_value": 200.0}
+    row = {"name": "a", "peer": "b", "unit": "MB", "better": "less", "share_of_peak": None} | numbers
+    assert print_bench([row]) == [row]
+    assert capsys.readouterr().out == "a : b  0.50 × (0.40 to 0.60; aim 0.75 × or less)  100 MB against 200\n"
 
 
 def test_no_peers_or_no_such_name(tmp_path: Path) -> None:
