@@ -10,6 +10,7 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributions import Categorical
 
 
 class SliceAndCatElman(nn.Module):
@@ -96,14 +97,20 @@ def training_step(model: nn.Module, optimizer: torch.optim.Optimizer, loss: Tens
     return loss.item()
 
 
-def write_one(model: PlainLanguageModel, start: int, end: int, max_new_tokens: int) -> list[int]:
-    """Return one sample as the course draws it: the whole prefix is read again for every token."""
+def next_distribution(model: PlainLanguageModel, token_ids: list[int], never: list[int]) -> Categorical:
+    """Return the distribution of the token behind ``token_ids``, of which those of ``never`` have no part."""
+    logits = model(torch.tensor([token_ids]))[0, -1]
+    logits[never] = -torch.inf
+    return Categorical(logits=logits)
+
+
+def write_one(model: PlainLanguageModel, start: int, end: int, never: list[int], max_new_tokens: int) -> list[int]:
+    """Return one sample as the course draws it: the whole prefix is read again for every token.
+
+    ``end`` is the last of its tokens, unless ``max_new_tokens`` come before it.
+    """
     token_ids = [start]
     with torch.no_grad():
-        while len(token_ids) <= max_new_tokens:
-            logits = model(torch.tensor([token_ids]))[0, -1]
-            token = int(torch.distributions.Categorical(logits=logits).sample())
-            if token == end:
-                break
-            token_ids.append(token)
+        while len(token_ids) <= max_new_tokens and token_ids[-1] != end:
+            token_ids.append(int(next_distribution(model, token_ids, never).sample()))
     return token_ids[1:]

@@ -49,6 +49,8 @@ class Comparison:
         Make the work ready; what they return does it. Nothing of it is timed but the work itself.
     plain_flops
         Floating-point operations that the plain form needs for a unit; None where that is not asked.
+    alike
+        Raises an error where the two do not compute the same; None where they do not claim to.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Comparison:
     ours: Callable[[], Work]
     theirs: Callable[[], Work]
     plain_flops: float | None = None
+    alike: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,14 @@ def measure(comparison: Comparison, peak: float, turns: int = TURNS) -> dict[str
         The machine's matrix products, in floating-point operations a second.
     turns
         How many pairs are timed, after one that warms up.
+
+    Raises
+    ------
+    ElmanError
+        The two are not alike; nothing was timed.
     """
+    if comparison.alike is not None:
+        comparison.alike()
     ours, theirs = comparison.ours(), comparison.theirs()
     speeds: list[tuple[float, float]] = []
     with Meter(comparison.name, turns + WARM_UP, "pairs") as meter:
