@@ -14,7 +14,14 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from plain import PlainClassifier, PlainLanguageModel, next_distribution, training_step, write_one
+from plain import (
+    PlainClassifier,
+    PlainLanguageModel,
+    copy_weights,
+    next_distribution,
+    training_step,
+    write_one,
+)
 from torch import nn
 
 from elman.batching import Batch, Batches, shifted
@@ -79,7 +86,7 @@ def plain_classifier(layer: str) -> PlainClassifier:
 
 
 def agree(what: str, difference: torch.Tensor, tolerance: float) -> None:
-    largest = float(difference.abs().max())
+    largest = float(difference.detach().abs().max())
     if not largest <= tolerance:  # nor where it is no number
         raise ElmanError(f"{what} differ by {largest:.2g} between the two sides.", "Mend the one that is wrong.")
 
@@ -106,13 +113,6 @@ def same_classifier(layer: str) -> Callable[[], None]:
         agree_in_gradients(*([weight.grad for weight in model.parameters()] for model in (ours, theirs)))
 
     return check
-
-
-def copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Both are classifiers: they name their weights differently, and have them in the same order."""
-    with torch.no_grad():
-        for ours, theirs in zip(source.parameters(), target.parameters(), strict=True):
-            theirs.copy_(ours)
 
 
 def training(layer: str, precision: str = "float32") -> Callable[[], Work]:

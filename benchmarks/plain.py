@@ -56,21 +56,47 @@ LAYERS: dict[str, Callable[[int, int], nn.Module]] = {
 
 
 class PlainClassifier(nn.Module):
-    """Embedding → layer → ReLU → max over time → linear."""
+    """Embedding → layer → ReLU → max over time → linear.
 
-    def __init__(self, layer: str, vocab_size: int, embedding_size: int, hidden_size: int, num_classes: int) -> None:
+    Dropout is drawn as ours is: on the embeddings once a batch for each distinct word, and before the last layer.
+    """
+
+    def __init__(
+        self,
+        layer: str,
+        vocab_size: int,
+        embedding_size: int,
+        hidden_size: int,
+        num_classes: int,
+        embedding_dropout: float = 0.0,
+        top_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_size)
         self.layer = LAYERS[layer](embedding_size, hidden_size)
         self.head = nn.Linear(hidden_size, num_classes)
+        self.embedding_dropout = embedding_dropout
+        self.dropout = nn.Dropout(top_dropout)
 
     def forward(self, token_ids: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (batch, classes) of token ids (batch, time)."""
-        features = F.relu(self.layer(self.embedding(token_ids))[0])
+        embedded = self.embedding(token_ids)
+        if self.training and self.embedding_dropout:
+            distinct, places = token_ids.unique(return_inverse=True)
+            kept = F.dropout(torch.ones(len(distinct), embedded.shape[2]), self.embedding_dropout)
+            embedded = embedded * kept[places]
+        features = F.relu(self.layer(embedded)[0])
         padding = torch.arange(token_ids.shape[1]) >= lengths[:, None]
         features = features.masked_fill(padding[:, :, None], -torch.inf)
-        logits: Tensor = self.head(features.max(dim=1).values)
+        logits: Tensor = self.head(self.dropout(features.max(dim=1).values))
         return logits
+
+
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Give one classifier the other's weights: both have them in the same order, under other names."""
+    with torch.no_grad():
+        for weight, copy in zip(source.parameters(), target.parameters(), strict=True):
+            copy.copy_(weight)
 
 
 class PlainLanguageModel(nn.Module):

@@ -201,3 +201,20 @@ def test_no_peers_or_no_such_name(tmp_path: Path) -> None:
     (tmp_path / "comparisons.py").write_text(COMPARISONS)
     with pytest.raises(ConfigError, match="cows"):
         list(run(tmp_path, "cows"))
+
+
+def test_the_plain_form_drops_a_words_numbers_once_a_batch(plain: ModuleType) -> None:
+    torch.manual_seed(0)
+    model = plain.PlainClassifier("mlp", 30, 400, 4, 2, embedding_dropout=0.3)
+    read = []
+    model.layer.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].detach()))
+    model(torch.tensor([[5, 6, 5], [6, 7, 5]]), torch.tensor([3, 3]))
+    [embedded] = read
+    assert torch.equal(embedded[0, 0], embedded[0, 2])
+    assert torch.equal(embedded[0, 0], embedded[1, 2])
+    assert torch.equal(embedded[0, 1], embedded[1, 0])
+    dropped = (embedded[0, 0] == 0, embedded[0, 1] == 0)
+    assert not torch.equal(*dropped)
+    assert all(0.2 < float(share.float().mean()) < 0.4 for share in dropped)
+    model.eval()(torch.tensor([[5, 6, 5]]), torch.tensor([3]))
+    assert torch.equal(read[1], model.embedding(torch.tensor([[5, 6, 5]])))
