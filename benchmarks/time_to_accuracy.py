@@ -208,13 +208,18 @@ def threads() -> int:
     return torch.get_num_threads()
 
 
-def defaults_for(layer: str, epochs: int) -> dict[str, dict[str, Any]]:
-    return {"model": {"layer": layer}, "loop": {"epochs": epochs}}
+def recipe(layer: str, epochs: int, pooling: str = "max", rate: float = 2e-3) -> dict[str, dict[str, Any]]:
+    return {
+        "model": {"layer": layer, "pooling": pooling},
+        "optim": {"learning_rate": rate},
+        "loop": {"epochs": epochs},
+    }
 
 
 COMPETITORS: dict[str, Competitor] = {
-    **{f"ours, mlp, {epochs} epochs": ours(defaults_for("mlp", epochs)) for epochs in (3, 5)},
-    **{f"ours, {layer}, 3 epochs": ours(defaults_for(layer, 3)) for layer in ("elman", "rnn", "gru", "lstm")},
+    "ours, mlp, mean over time, 4 epochs": ours(recipe("mlp", 4, "mean")),
+    "ours, mlp, 3 epochs at 0.004": ours(recipe("mlp", 3, rate=0.004)),
+    **{f"ours, {layer}, 3 epochs": ours(recipe(layer, 3)) for layer in ("mlp", "elman", "rnn", "gru", "lstm")},
     **{f"fastText, bigrams, {epochs} epochs": fasttext(epochs) for epochs in (3, 5, 10)},
     **{f"fastText, bigrams, {epochs} epochs at 0.5": fasttext(epochs, 0.5) for epochs in (2, 3, 5)},
     "NB-SVM, bigrams": nb_svm,

@@ -23,11 +23,11 @@ def race(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_ours_stops_at_the_first_epoch_that_reaches_the_goal(
     race: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = race.compete("ours, mlp, 5 epochs", goal=0.5, limit=60)
+    found = race.compete("ours, mlp, 3 epochs", goal=0.5, limit=60)
     assert 0 < found["seconds"] <= found["ended_after_seconds"] < 60
     assert 0.5 <= found["best_accuracy"] <= 1
-    assert capsys.readouterr().err.count("epoch 1/5  ") == 1
-    assert race.line(found) == f"ours, mlp, 5 epochs: {found['seconds']:.1f} s to {found['best_accuracy']:.2%}"
+    assert capsys.readouterr().err.count("epoch 1/3  ") == 1
+    assert race.line(found) == f"ours, mlp, 3 epochs: {found['seconds']:.1f} s to {found['best_accuracy']:.2%}"
 
 
 def test_what_is_not_reached_is_said(race: ModuleType) -> None:
