@@ -1,28 +1,40 @@
 """What ``elman bench`` compares: the fast paths, and what a good student writes (:mod:`plain`), on the same batches.
 
 Classifiers: IMDb, an embedding of 99,430 × 300, hidden 300, 20,000 tokens a batch. Each turn makes one update on each
-of the same four batches; the weights of both go their own way, which costs the same.
+of the same four batches; the weights of both go their own way, which costs the same. Before a row is timed, both sides
+get the same weights, and must have the same loss and the same gradients on the first batch. Rows without this check
+compare different things, and their peer's name says which: bf16 products with float32, the Elman network's ``lin2``
+with an ``nn.RNN`` that has none.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 
 import torch
 import torch.nn.functional as F
-from plain import PlainClassifier, PlainLanguageModel, training_step, write_one
+from plain import (
+    PlainClassifier,
+    PlainLanguageModel,
+    copy_weights,
+    next_distribution,
+    training_step,
+    write_one,
+)
 from torch import nn
 
 from elman.batching import Batch, Batches, shifted
-from elman.bench import Comparison, Work
+from elman.bench import Comparison, MemoryComparison, Work
 from elman.config import BatchConfig, DataConfig, ModelConfig, OptimConfig, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
+from elman.errors import ElmanError
 from elman.losses import cross_entropy_nats
 from elman.models.classifier import Classifier
 from elman.models.elman import recurrence
 from elman.models.language_model import LanguageModel
-from elman.optim import build_optimizers, clip_gradients
+from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
 from elman.presets import preset
 from elman.sampling import draw
 from elman.vocab import END, PAD, START
@@ -31,6 +43,13 @@ BATCHES = 4
 SIZE = 300
 MLP_FLOPS, RNN_FLOPS, GRU_FLOPS, LSTM_FLOPS = 6 * SIZE**2, 12 * SIZE**2, 36 * SIZE**2, 48 * SIZE**2
 """Forward and backward of the plain layer, for a token."""
+OPTIM = OptimConfig(learning_rate=1e-3, beta2=0.999)
+"""As ``torch.optim.Adam`` has them."""
+ONE_BATCH_IN = 16
+"""Of the test reviews' batches."""
+LOSS_TOLERANCE, PROBABILITY_TOLERANCE = 1e-4, 1e-5
+GRADIENT_TOLERANCE = 1e-2
+"""Of a gradient's norm. In float32 a maximum over time may be another step's, where two are equal but for rounding."""
 
 
 @cache
@@ -42,6 +61,13 @@ def imdb() -> Dataset:
 def reviews() -> list[Batch]:
     batches = Batches(imdb().split("train"), BatchConfig(tokens_per_batch=20_000), seed=0)
     return list(batches.read(batches.epoch(0)[:BATCHES]))
+
+
+@cache
+def test_reviews() -> list[Batch]:
+    """Batches as ``elman evaluate`` makes them of the 25,000 test reviews, short to long; no label is looked at."""
+    batches = Batches(imdb().split("test", final=True), BatchConfig(tokens_per_batch=20_000), seed=0)
+    return list(batches.read(batches.in_order()[ONE_BATCH_IN // 2 :: ONE_BATCH_IN]))
 
 
 def tokens(batches: list[Batch]) -> int:
@@ -59,12 +85,42 @@ def plain_classifier(layer: str) -> PlainClassifier:
     return PlainClassifier(layer, len(imdb().vocab), SIZE, SIZE, 2)
 
 
+def agree(what: str, difference: torch.Tensor, tolerance: float) -> None:
+    largest = float(difference.detach().abs().max())
+    if not largest <= tolerance:  # nor where it is no number
+        raise ElmanError(f"{what} differ by {largest:.2g} between the two sides.", "Mend the one that is wrong.")
+
+
+def agree_in_gradients(ours: Iterable[torch.Tensor | None], theirs: Iterable[torch.Tensor | None]) -> None:
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine is not None
+        assert other is not None
+        gap = (mine.to_dense() if mine.is_sparse else mine) - other
+        agree("The gradients", gap.norm() / other.norm(), GRADIENT_TOLERANCE)
+
+
+def same_classifier(layer: str) -> Callable[[], None]:
+    """Check loss and gradients of the first batch."""
+
+    def check() -> None:
+        ours, theirs = our_classifier(layer), plain_classifier(layer)
+        copy_weights(ours, theirs)
+        batch, losses = reviews()[0], []
+        for model in (ours, theirs):
+            losses.append(F.cross_entropy(model(batch.token_ids, batch.lengths), batch.labels))
+            losses[-1].backward()
+        agree("The losses", losses[0] - losses[1], LOSS_TOLERANCE)
+        agree_in_gradients(*([weight.grad for weight in model.parameters()] for model in (ours, theirs)))
+
+    return check
+
+
 def training(layer: str, precision: str = "float32") -> Callable[[], Work]:
     """Our updates, as the training loop makes them."""
 
     def ready() -> Work:
         model, batches = our_classifier(layer), reviews()
-        optimizers = build_optimizers(model, OptimConfig())
+        optimizers = build_optimizers(model, OPTIM)
 
         def work() -> int:
             for batch in batches:
@@ -103,17 +159,33 @@ def plain_training(layer: str) -> Callable[[], Work]:
 
 def classifying(model: Callable[[str], nn.Module], precision: str = "float32") -> Callable[[], Work]:
     def ready() -> Work:
-        built, batches = model("lstm").eval(), reviews()
+        built, batches = model("lstm").eval(), test_reviews()
 
         def work() -> int:
             with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 for batch in batches:
                     built(batch.token_ids, batch.lengths)
-            return tokens(batches)
+            return sum(len(batch.lengths) for batch in batches)
 
         return work
 
     return ready
+
+
+def same_recurrence(batch: int, time: int, insize: int, hsize: int) -> Callable[[], None]:
+    """Check all states, and the gradients of a weighted sum of them."""
+
+    def check() -> None:
+        layer, x = nn.RNN(insize, hsize, batch_first=True), torch.randn(batch, time, insize)
+        W_ih, W_hh, b, b_hh = layer.parameters()
+        grad = torch.randn(batch, time, hsize)
+        ours = recurrence(F.linear(x, W_ih, b + b_hh).transpose(0, 1), torch.zeros(batch, hsize), W_hh).transpose(0, 1)
+        theirs = layer(x)[0]
+        agree("The states", ours - theirs, LOSS_TOLERANCE)
+        weights = list(layer.parameters())
+        agree_in_gradients(*(torch.autograd.grad(states, weights, grad) for states in (ours, theirs)))
+
+    return check
 
 
 def our_recurrence(batch: int, time: int, insize: int, hsize: int) -> Callable[[], Work]:
@@ -157,20 +229,61 @@ def strings(name: str) -> tuple[Dataset, list[Batch]]:
     return dataset, list(batches.read(batches.epoch(0)[:40]))
 
 
+def fresh_language_model(name: str) -> LanguageModel:
+    dataset, _ = strings(name)
+    torch.manual_seed(0)
+    return LanguageModel(preset(name).model, len(dataset.vocab))
+
+
+def plain_copy(model: LanguageModel) -> PlainLanguageModel:
+    """Return the plain form, with the same weights."""
+    [layer] = model.layer.forwards
+    assert model.head is not None  # no preset ties it to the embedding
+    vocab_size, embedding_size = model.embedding.weight.shape
+    plain = PlainLanguageModel(vocab_size, embedding_size, model.layer.output_size)
+    plain.embedding.load_state_dict({"weight": model.embedding.weight})
+    plain.lstm.load_state_dict(layer.state_dict())
+    plain.head.load_state_dict({"weight": model.head.weight, "bias": model.bias})
+    return plain
+
+
+def our_loss(model: LanguageModel, batch: Batch) -> torch.Tensor:
+    [(read, targets)] = shifted(batch.token_ids)
+    logits, _ = model(read)
+    return cross_entropy_nats(logits.flatten(0, 1), targets.flatten(), PAD).mean
+
+
+def plain_loss(model: PlainLanguageModel, batch: Batch) -> torch.Tensor:
+    logits = model(batch.token_ids[:, :-1]).flatten(0, 1)
+    return F.cross_entropy(logits, batch.token_ids[:, 1:].flatten(), ignore_index=PAD)
+
+
+def same_language_model(name: str) -> Callable[[], None]:
+    """Check loss and gradients of the first batch."""
+
+    def check() -> None:
+        ours, batch = fresh_language_model(name), strings(name)[1][0]
+        theirs = plain_copy(ours)
+        losses = our_loss(ours, batch), plain_loss(theirs, batch)
+        for loss in losses:
+            loss.backward()
+        agree("The losses", losses[0] - losses[1], LOSS_TOLERANCE)
+        assert ours.head is not None
+        mine = ours.embedding.weight, *ours.layer.parameters(), ours.head.weight, ours.bias
+        agree_in_gradients((weight.grad for weight in mine), (weight.grad for weight in theirs.parameters()))
+
+    return check
+
+
 def our_language_model(name: str) -> Callable[[], Work]:
     def ready() -> Work:
-        dataset, batches = strings(name)
-        model = LanguageModel(preset(name).model, len(dataset.vocab))
+        model, batches = fresh_language_model(name), strings(name)[1]
         optimizers = build_optimizers(model, preset(name).optim)
 
         def work() -> int:
-            torch.set_num_threads(1)
-            for batch in batches:
-                for read, targets in shifted(batch.token_ids):
-                    logits, _ = model(read)
-                    loss = cross_entropy_nats(logits.flatten(0, 1), targets.flatten(), PAD).mean
-                    our_update(model, optimizers, loss)
-            torch.set_num_threads(THREADS)
+            with one_thread():
+                for batch in batches:
+                    our_update(model, optimizers, our_loss(model, batch))
             return tokens(batches)
 
         return work
@@ -180,18 +293,14 @@ def our_language_model(name: str) -> Callable[[], Work]:
 
 def plain_language_model(name: str) -> Callable[[], Work]:
     def ready() -> Work:
-        dataset, batches = strings(name)
-        sizes = preset(name).model
-        model = PlainLanguageModel(len(dataset.vocab), sizes.embedding_size, sizes.hidden_size)
-        optimizer = torch.optim.Adam(model.parameters())
+        model, batches = plain_copy(fresh_language_model(name)), strings(name)[1]
+        options = preset(name).optim
+        optimizer = torch.optim.Adam(model.parameters(), options.learning_rate, (options.beta1, options.beta2))
 
         def work() -> int:
-            torch.set_num_threads(1)
-            for batch in batches:
-                logits = model(batch.token_ids[:, :-1]).flatten(0, 1)
-                targets = batch.token_ids[:, 1:].flatten()
-                training_step(model, optimizer, F.cross_entropy(logits, targets, ignore_index=PAD))
-            torch.set_num_threads(THREADS)
+            with one_thread():
+                for batch in batches:
+                    training_step(model, optimizer, plain_loss(model, batch))
             return tokens(batches)
 
         return work
@@ -199,65 +308,146 @@ def plain_language_model(name: str) -> Callable[[], Work]:
     return ready
 
 
+@cache
+def writer() -> LanguageModel:
+    """A model of brackets, trained a little, so that its strings come to an end as theirs do."""
+    model, optim = fresh_language_model("brackets"), preset("brackets").optim
+    optimizers, batches = build_optimizers(model, optim), PASSES * strings("brackets")[1]
+    with one_thread():
+        for i, batch in enumerate(batches):
+            set_learning_rate(optimizers, learning_rate(optim, i / len(batches), 1))
+            our_update(model, optimizers, our_loss(model, batch))
+    return model.eval()
+
+
+def same_next_token() -> None:
+    """Check the distribution behind every prefix of some strings: ours carries its state, the other reads all anew."""
+    model, plain = writer(), plain_copy(writer())
+    for sample in draw(model, 20, SamplingConfig(max_new_tokens=MOST_SAMPLED)):
+        states, prefix = None, [START]
+        with torch.inference_mode():
+            for token in [*sample.token_ids, END]:
+                logits, states = model(torch.tensor([prefix[-1:]]), states)
+                logits[..., NEVER] = -torch.inf
+                difference = logits[0, -1].softmax(0) - next_distribution(plain, prefix, NEVER).probs
+                agree("The next token's probabilities", difference, PROBABILITY_TOLERANCE)
+                prefix.append(token)
+
+
 def our_samples() -> Work:
-    dataset, _ = strings("brackets")
-    model = LanguageModel(preset("brackets").model, len(dataset.vocab))
-    return lambda: len(draw(model, 1_000, SamplingConfig(max_new_tokens=200)))
-
-
-def the_courses_samples() -> Work:
-    """Ten of them: a thousand would take too long, and each costs the same."""
-    dataset, _ = strings("brackets")
-    sizes = preset("brackets").model
-    model = PlainLanguageModel(len(dataset.vocab), sizes.embedding_size, sizes.hidden_size)
+    model, options = writer(), SamplingConfig(max_new_tokens=MOST_SAMPLED)
 
     def work() -> int:
-        for _ in range(10):
-            write_one(model, START, END, 200)
-        return 10
+        with one_thread():
+            samples = draw(model, SAMPLES, options)
+        return sum(len(sample.token_ids) + (not sample.cut_off) for sample in samples)
 
     return work
 
 
-THREADS = torch.get_num_threads()
+def the_courses_samples() -> Work:
+    model = plain_copy(writer())
+
+    def work() -> int:
+        with one_thread():
+            return sum(len(write_one(model, START, END, NEVER, MOST_SAMPLED)) for _ in range(SAMPLES))
+
+    return work
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A model of a formal language is so small that a second thread is no help."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+PASSES, SAMPLES, MOST_SAMPLED = 12, 1_000, 200
+NEVER = [PAD, START]
+"""They stand in no string, so neither side draws them."""
 PLAIN = "plain"
 FLOAT32_LSTM = "plain, nn.LSTM, float32"
 
-COMPARISONS = [
-    Comparison("train mlp", PLAIN, "tokens", 10.0, training("mlp"), plain_training("mlp"), MLP_FLOPS),
-    Comparison("train elman", "plain, slice-and-cat loop", "tokens", 8.0, training("elman"), plain_training("elman")),
-    Comparison("train elman", "plain, nn.RNN", "tokens", 2.5, training("elman"), plain_training("rnn")),
-    Comparison("train rnn", "plain, nn.RNN", "tokens", 4.0, training("rnn"), plain_training("rnn"), RNN_FLOPS),
-    Comparison("train gru", "plain, nn.GRU", "tokens", 2.0, training("gru"), plain_training("gru"), GRU_FLOPS),
-    Comparison("train lstm", FLOAT32_LSTM, "tokens", 1.6, training("lstm"), plain_training("lstm"), LSTM_FLOPS),
-    Comparison(
-        "train lstm, bf16 products",
-        FLOAT32_LSTM,
+
+def training_row(
+    layer: str, peer: str, aim: float, peer_layer: str | None = None, flops: float | None = None
+) -> Comparison:
+    """Hold the training of a classifier to that of the plain one; to that of another layer where it is named."""
+    return Comparison(
+        f"train {layer}",
+        peer,
         "tokens",
-        2.3,
-        training("lstm", "bf16"),
-        plain_training("lstm"),
+        aim,
+        training(layer),
+        plain_training(peer_layer or layer),
+        flops,
+        None if peer_layer else same_classifier(layer),
+    )
+
+
+COMPARISONS = [
+    training_row("mlp", PLAIN, 10.0, flops=MLP_FLOPS),
+    training_row("elman", "plain, slice-and-cat loop", 8.0),
+    training_row("elman", "plain, nn.RNN", 2.5, peer_layer="rnn"),
+    training_row("rnn", "plain, nn.RNN", 4.0, flops=RNN_FLOPS),
+    training_row("gru", "plain, nn.GRU", 2.0, flops=GRU_FLOPS),
+    training_row("lstm", FLOAT32_LSTM, 1.6, flops=LSTM_FLOPS),
+    Comparison(
+        "train lstm, bf16 products", FLOAT32_LSTM, "tokens", 2.3, training("lstm", "bf16"), plain_training("lstm")
     ),
-    Comparison("classify with lstm", PLAIN, "tokens", 1.6, classifying(our_classifier), classifying(plain_classifier)),
+    Comparison(
+        "classify with lstm",
+        FLOAT32_LSTM,
+        "reviews",
+        1.6,
+        classifying(our_classifier),
+        classifying(plain_classifier),
+        alike=same_classifier("lstm"),
+    ),
     Comparison(
         "classify with lstm, bf16 products",
-        PLAIN,
-        "tokens",
+        FLOAT32_LSTM,
+        "reviews",
         3.0,
         classifying(our_classifier, "bf16"),
         classifying(plain_classifier),
     ),
     *(
-        Comparison(f"recurrence {shape}", "nn.RNN", "steps", aim, our_recurrence(*shape), torchs_recurrence(*shape))
+        Comparison(
+            f"recurrence {shape}",
+            "nn.RNN",
+            "steps",
+            aim,
+            our_recurrence(*shape),
+            torchs_recurrence(*shape),
+            alike=same_recurrence(*shape),
+        )
         for shape, aim in (((64, 256, 300, 300), 1.3), ((16, 512, 300, 300), 1.6), ((64, 200, 32, 16), 2.0))
     ),
     *(
         Comparison(
-            f"train {name}", "plain, one thread", "tokens", 2.0, our_language_model(name), plain_language_model(name)
+            f"train {name}",
+            "plain, one thread",
+            "tokens",
+            2.0,
+            our_language_model(name),
+            plain_language_model(name),
+            alike=same_language_model(name),
         )
         for name in ("ndfa", "brackets")
     ),
     Comparison(
-        "samples of at most 200 tokens", "the course's loop", "samples", 100.0, our_samples, the_courses_samples
+        "1,000 samples of at most 200 tokens",
+        "the course's loop, one thread",
+        "tokens",
+        100.0,
+        our_samples,
+        the_courses_samples,
+        alike=same_next_token,
     ),
+    MemoryComparison("peak memory, train lstm", FLOAT32_LSTM, 0.75, training("lstm"), plain_training("lstm")),
 ]

@@ -300,8 +300,9 @@ def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
 def bench(*, peers: Path = Path("benchmarks"), only: str = "", json: Path | None = None) -> None:
     """Time the fast paths against what they replace, in turn in one process, and print the ratios.
 
-    A ratio is the median of pairs, with the least and the most of them. The peers stand in the source tree, so run this
-    there (make bench does). IMDb is needed; it takes a few minutes, and nothing else should run beside it.
+    A ratio is the median of pairs, with the least and the most of them; of speeds more is better, of memory less. The
+    peers stand in the source tree, so run this there (make bench does). IMDb is needed; it takes a few minutes, and
+    nothing else should run beside it.
 
     Parameters
     ----------

@@ -318,8 +318,8 @@ def print_bench(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         share = "" if row["share_of_peak"] is None else f", {row['share_of_peak']:.0%} of the matrix-product peak"
         print(
             f"{row['name']} : {row['peer']}  {row['ratio']:.2f} × ({row['ratio_least']:.2f} to {row['ratio_most']:.2f};"
-            f" aim {row['aim']:g} ×)  {row['per_second']:,.0f} {row['unit']}/s against"
-            f" {row['peer_per_second']:,.0f}{share}",
+            f" aim {row['aim']:g} × or {row['better']})  {row['value']:,.0f} {row['unit']} against"
+            f" {row['peer_value']:,.0f}{share}",
             flush=True,
         )
         printed.append(row)
