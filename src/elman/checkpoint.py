@@ -136,7 +136,7 @@ def load_checkpoint(directory: Path, state: State) -> bool:
         state.model.load_state_dict(load_file(saved[-1] / "model.safetensors"))
         if state.average is not None:
             state.average.load_state_dict(load_file(saved[-1] / "average.safetensors"))
-        stored = torch.load(saved[-1] / "optimizers.pt", weights_only=True)
+        stored = torch.load(saved[-1] / "optimizers.pt", map_location="cpu", weights_only=True)
         for optimizer, moments in zip(state.optimizers, stored, strict=True):
             optimizer.load_state_dict(moments)
         position: dict[str, Any] = read_json(saved[-1] / "position.json")

@@ -37,7 +37,8 @@ class RowWiseAdam(Optimizer):
     def __init__(
         self, tables: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
-        super().__init__(tables, {"lr": lr, "betas": betas, "eps": eps})
+        # "fused" makes load_state_dict bring the count of steps to the table's device, where the fused kernel wants it.
+        super().__init__(tables, {"lr": lr, "betas": betas, "eps": eps, "fused": True})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]

@@ -137,8 +137,10 @@ def test_embedding_is_torchs_forward_and_backward(sparse: bool) -> None:
 
 def test_distinct_ids_are_torchs_unique() -> None:
     token_ids = torch.randint(0, 50, (7, 11), generator=torch.Generator().manual_seed(0))
-    for found, expected in zip(distinct_ids(token_ids, 60), torch.unique(token_ids, return_inverse=True), strict=True):
-        assert torch.equal(found, expected)
+    expected = torch.unique(token_ids, return_inverse=True)
+    for given in (token_ids, token_ids.int()):
+        for found, one in zip(distinct_ids(given, 60), expected, strict=True):
+            assert torch.equal(found, one)
 
 
 def test_embedding_dropout_is_one_draw_a_distinct_word() -> None:

@@ -62,7 +62,7 @@ def distinct_ids(token_ids: TokenIds, vocab_size: int) -> tuple[Int[Tensor, " di
     >>> distinct_ids(torch.tensor([[7, 2, 7]]), 10)
     (tensor([2, 7]), tensor([[1, 0, 1]]))
     """
-    flat = token_ids.flatten()
+    flat = token_ids.flatten().long()
     read = torch.zeros(vocab_size, dtype=torch.bool, device=flat.device).index_fill_(0, flat, True)
     distinct = read.nonzero().squeeze(1)
     numbers = torch.empty(vocab_size, dtype=torch.long, device=flat.device)
