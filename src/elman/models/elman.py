@@ -15,12 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from elman.models.products import outer_products
+from elman.models.products import outer_products, tanh_backward
 from elman.models.time_major import Active, Matrix, Projected, State, TimeMajor, blank, everyone, last
 from elman.tensors import Features, Lengths
-
-tanh_backward = torch.ops.aten.tanh_backward.grad_input
-"""(gradient, tanh's value) → gradient · (1 − value²), into ``grad_input``."""
 
 
 class Elman(nn.Module):

@@ -16,9 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from elman.models.elman import tanh_backward
-from elman.models.lstm import sigmoid_backward
-from elman.models.products import outer_products, plus_product, product, product_dtype
+from elman.models.products import outer_products, plus_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.models.time_major import (
     Active,
     Matrix,

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from elman.models.elman import tanh_backward
-from elman.models.products import outer_products, plus_product, product, product_dtype
+from elman.models.products import outer_products, plus_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.models.time_major import (
     Active,
     Matrix,
@@ -32,9 +31,6 @@ from elman.models.time_major import (
     stretches,
 )
 from elman.tensors import Lengths
-
-sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
-"""(gradient, σ's value) → gradient · value · (1 − value), into ``grad_input``."""
 
 
 class LSTM(nn.LSTM):

@@ -1,7 +1,15 @@
-"""Matrix products inside a recurrence, in the precision that autocast asks for; sums and states keep the weights'."""
+"""Products inside a recurrence: of matrices, in the precision that autocast asks for, while sums and states keep the
+weights'; and of a gradient with the slope of σ and tanh.
+"""
 
 import torch
 from torch import Tensor
+
+tanh_backward = torch.ops.aten.tanh_backward.grad_input
+"""(gradient, tanh's value) → gradient · (1 − value²), into ``grad_input``."""
+
+sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
+"""(gradient, σ's value) → gradient · value · (1 − value), into ``grad_input``."""
 
 
 def product_dtype(weight: Tensor) -> torch.dtype:
