@@ -171,6 +171,17 @@ def test_the_page_is_one_file_for_light_and_dark(smoke_study: Path) -> None:
     assert page.count("<mark>") == (smoke_study / "report.md").read_text().count('<span class="mark">') >= 1
 
 
+@pytest.mark.parametrize("rest", [".unk", "(a)", "[b]"])
+def test_what_follows_a_mark_is_text_in_the_pdf_too(own_study: Path, rest: str) -> None:
+    path = own_study / "results" / "clipped.json"
+    result = json.loads(path.read_text())
+    for group in result["figures"]["samples"]:
+        group["strings"] = [{**string, "right": "(", "wrong": ".unk", "rest": rest} for string in group["strings"]]
+    path.write_text(json.dumps(result))
+    write_report(own_study)
+    assert (own_study / "report.pdf").stat().st_size > 10_000
+
+
 def test_the_document_is_a_pdf(smoke_study: Path) -> None:
     assert (smoke_study / "report.pdf").read_bytes()[:5] == b"%PDF-"
 
