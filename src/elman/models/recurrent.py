@@ -40,7 +40,7 @@ LAYERS: dict[CellName, Callable[[int, int], nn.Module]] = {
 
 WIDE_LSTM = 24_000
 """A time step of so many numbers (batch × hidden) pays for reading an LSTM in our own way; below, torch's is sooner,
-and so it is for any number where autocast halves the products' precision."""
+and so it is for any number where autocast halves the products' precision. A single step is sooner in our way."""
 
 State = Any
 """A layer's state: (batch, hsize) or (1, batch, hsize), or two such in a tuple. The batch is the last but one axis."""
@@ -179,7 +179,7 @@ class Recurrent(nn.Module):
     ) -> tuple[TimeMajor, State]:
         """Let one layer read (time, batch) places."""
         ours = self.fast and rows.device.type == "cpu"
-        if isinstance(layer, LSTM) and lengths is None:
+        if isinstance(layer, LSTM) and lengths is None and len(places) > 1:
             half_precision = torch.is_autocast_enabled("cpu")
             ours = ours and not half_precision and places.shape[1] * layer.hidden_size >= WIDE_LSTM
         if isinstance(layer, Elman) or ours:
