@@ -34,7 +34,7 @@ from elman.losses import cross_entropy_nats
 from elman.models.classifier import Classifier
 from elman.models.elman import recurrence
 from elman.models.language_model import LanguageModel
-from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
+from elman.optim import build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
 from elman.presets import preset
 from elman.sampling import draw
 from elman.vocab import END, PAD, START
@@ -124,6 +124,7 @@ def training(layer: str, precision: str = "float32") -> Callable[[], Work]:
 
         def work() -> int:
             for batch in batches:
+                catch_up(optimizers, batch.token_ids)
                 with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                     loss = cross_entropy_nats(model(batch.token_ids, batch.lengths), batch.labels).mean
                 our_update(model, optimizers, loss)

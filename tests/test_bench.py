@@ -16,7 +16,7 @@ from elman.config import ModelConfig, OptimConfig
 from elman.errors import ConfigError, ElmanError
 from elman.models.classifier import Classifier
 from elman.models.language_model import LanguageModel
-from elman.optim import build_optimizers, clip_gradients
+from elman.optim import build_optimizers, catch_up, clip_gradients
 from elman.report.terminal import print_bench
 from elman.vocab import END, PAD, START
 
@@ -48,7 +48,7 @@ COMPARISONS = [MemoryComparison("a hundred", "half as much again", 0.7, work(100
 """
 
 
-AS_TORCHS_ADAM = OptimConfig(learning_rate=1e-3, beta2=0.999, row_wise_embedding=False)
+AS_TORCHS_ADAM = OptimConfig(learning_rate=1e-3, beta2=0.999)
 
 
 @pytest.fixture
@@ -85,27 +85,30 @@ def test_the_plain_peer_has_our_logits_and_gradients(layer: str, plain: ModuleTy
         torch.testing.assert_close(grad, its.grad, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("row_wise", [False, True])
 @pytest.mark.parametrize("layer", ["mlp", "elman", "rnn", "gru", "lstm"])
 def test_twenty_steps_of_a_classifier_have_the_plain_ones_losses(
-    layer: str, plain: ModuleType, monkeypatch: pytest.MonkeyPatch
+    layer: str, row_wise: bool, plain: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("elman.models.recurrent.WIDE_LSTM", 0)  # read in our own way, however narrow
     torch.manual_seed(0)
     config = ModelConfig(layer=layer, embedding_size=8, hidden_size=12, embedding_dropout=0.0, top_dropout=0.0)
-    ours, peer = Classifier(config, 50, 2, sparse=False), plain.PlainClassifier(layer, 50, 8, 12, 2)
+    ours, peer = Classifier(config, 50, 2, sparse=row_wise), plain.PlainClassifier(layer, 50, 8, 12, 2)
     with torch.no_grad():
         for mine, its in zip(ours.parameters(), peer.parameters(), strict=True):
             mine.copy_(its)
-    [dense] = build_optimizers(ours, AS_TORCHS_ADAM)
+    optimizers = build_optimizers(ours, AS_TORCHS_ADAM)
     adam = torch.optim.Adam(peer.parameters())
     losses = []
     for _ in range(20):
         token_ids, lengths, labels = torch.randint(4, 50, (6, 10)), torch.randint(1, 11, (6,)), torch.randint(2, (6,))
+        catch_up(optimizers, token_ids)
         loss = F.cross_entropy(ours(token_ids, lengths), labels)
         loss.backward()
         clip_gradients(ours, 1.0)
-        dense.step()
-        dense.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         its_loss = plain.training_step(peer, adam, F.cross_entropy(peer(token_ids, lengths), labels))
         losses.append((float(loss.detach()), its_loss))
     torch.testing.assert_close(*torch.tensor(losses).T, rtol=0, atol=1e-4)

@@ -179,7 +179,7 @@ class OptimConfig:
     grad_clip_norm: float | None = 1.0
     """Scale the gradient down to this norm; 0 leaves it as it is."""
     row_wise_embedding: bool = True
-    """Update only the embedding rows that the batch reads (lazy Adam), instead of all."""
+    """Move only the embedding rows that the batch reads, to where dense Adam has them; else all of them, every step."""
     ema_decay: float = 0.0
     """Evaluate and keep an average of the weights with this decay a step; 0 keeps the weights themselves."""
 

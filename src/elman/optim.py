@@ -1,13 +1,14 @@
 """Adam, its schedule, and clipping, over weights of which a batch touches a twentieth.
 
 A table of 99,430 words has 29.8 million numbers; a batch of reviews reads 4% of its rows. Dense Adam moves all of them
-every step, and takes longer than the model. :class:`RowWiseAdam` moves the rows that the batch reads; the others keep
-their weights and moments ("lazy" Adam). The difference to dense Adam: a rare word's moments do not decay between its
-appearances, and it does not drift on its momentum while it is not seen. ``OptimConfig(row_wise_embedding=False)`` is
-the dense form.
+every step, for a row drifts on its momentum while it is not seen, and takes longer than the model.
+:class:`RowWiseAdam` comes to the same weights and moves the rows that are read: where a row would have drifted to is
+known in closed form, so it is brought there when it is next looked at. ``OptimConfig(row_wise_embedding=False)`` is the
+dense form.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -17,14 +18,26 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.adam import adam
 
 from elman.config import OptimConfig
-from elman.models.embedding import Embedding
+from elman.models.embedding import Embedding, those_read
+
+NEGLIGIBLE = 1e-9
+"""A drift is followed until a step of it is so small a part of the first."""
 
 
 class RowWiseAdam(Optimizer):
-    """Adam (Kingma & Ba, ICLR 2015) on the rows of tables that their sparse gradients hold.
+    """Adam (Kingma & Ba, ICLR 2015) at the cost of the rows in use, for tables whose gradients are sparse.
 
-    The rows and their moments are copied out, torch's own Adam makes its step on them, and they are copied back. A
-    row's correction for the moments' start counts the steps of the table, not its own.
+    A step copies out the rows of the gradient and their moments, lets torch's own Adam move them, and copies them back.
+    The other rows are left behind; :meth:`catch_up` moves those that are to be read. With m and v a row's moments after
+    step t, and no gradient in the steps s after it, dense Adam has
+
+        m_s = β₁^(s−t) m,  v_s = β₂^(s−t) v,  and moves by  −η_s √(1 − β₂^s) / (1 − β₁^s) · m_s / √v_s
+
+    in each, so all the moves together are −m / √v times a sum that depends on t alone:
+
+        drift_t = Σ_s  η_s √(1 − β₂^s) / (1 − β₁^s) · (β₁ / √β₂)^(s−t)
+
+    This is exact but for ε, which is added to √v instead of to each √v_s.
 
     Parameters
     ----------
@@ -50,13 +63,36 @@ class RowWiseAdam(Optimizer):
                     gradient = in_order(table.grad)
                     self._move(table, gradient.indices()[0], gradient.values(), group)
 
+    @torch.no_grad()
+    def catch_up(self, token_ids: Tensor | None = None) -> None:
+        """Bring the rows of those tokens, or all, to where dense Adam has them after the steps so far."""
+        for group in self.param_groups:
+            for table in group["params"]:
+                if self.state[table]:
+                    every = torch.arange(len(table), device=table.device)
+                    self._catch_up(table, every if token_ids is None else those_read(token_ids, len(table)), group)
+
+    def _catch_up(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[table]
+        since = state["moved_in"].index_select(0, rows)
+        behind = since < state["step"]
+        rows, since = rows[behind], since[behind]
+        weights, means, squares = (part.index_select(0, rows) for part in self._parts(table))
+        drift = state["drift"].index_select(0, since.long())
+        weights.addcdiv_(means * drift[:, None], squares.sqrt() + group["eps"], value=-1)
+        for moment, beta in zip((means, squares), group["betas"], strict=True):
+            moment.mul_(torch.pow(beta, state["step"] - since)[:, None])
+        self._put_back(table, rows, (weights, means, squares))
+
     def _move(self, table: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[table]
         if not state:
             state["step"] = torch.zeros((), device=table.device)
+            state["moved_in"] = table.new_zeros(len(table))  # the step; numbers like the table's, as torch loads them
+            state["drift"] = table.new_zeros(1)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(table), torch.zeros_like(table)
-        whole = table, state["exp_avg"], state["exp_avg_sq"]
-        weights, means, squares = (part.index_select(0, rows) for part in whole)
+        self._catch_up(table, rows, group)  # those that nobody announced
+        weights, means, squares = (part.index_select(0, rows) for part in self._parts(table))
         beta1, beta2 = group["betas"]
         adam(
             [weights],
@@ -74,8 +110,40 @@ class RowWiseAdam(Optimizer):
             eps=group["eps"],
             maximize=False,
         )
-        for part, moved in zip(whole, (weights, means, squares), strict=True):
-            part.index_copy_(0, rows, moved)
+        self._put_back(table, rows, (weights, means, squares))
+        self._drift_on(state, group)
+
+    def _parts(self, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return table, self.state[table]["exp_avg"], self.state[table]["exp_avg_sq"]
+
+    def _put_back(self, table: Tensor, rows: Tensor, moved: tuple[Tensor, Tensor, Tensor]) -> None:
+        for part, values in zip(self._parts(table), moved, strict=True):
+            part.index_copy_(0, rows, values)
+        self.state[table]["moved_in"].index_fill_(0, rows, float(self.state[table]["step"]))
+
+    def _drift_on(self, state: dict[str, Any], group: dict[str, Any]) -> None:
+        """Add the step that was made to the drift since every earlier one."""
+        step, (beta1, beta2) = int(state["step"]), group["betas"]
+        ratio = beta1 / math.sqrt(beta2)
+        recent = state["drift"][max(0, step - _reach(ratio)) :]
+        rate = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
+        ages = torch.arange(len(recent), 0, -1, dtype=recent.dtype, device=recent.device)
+        recent += rate * torch.pow(ratio, ages)
+        state["drift"] = torch.cat([state["drift"], recent.new_zeros(1)])
+
+
+def _reach(ratio: float) -> int:
+    """Return after how many steps a drift, each of which is ``ratio`` times the one before, has come to rest."""
+    if ratio >= 1:
+        return sys.maxsize
+    return math.ceil(math.log(NEGLIGIBLE) / math.log(ratio)) if ratio > 0 else 1
+
+
+def catch_up(optimizers: Iterable[Optimizer], token_ids: Tensor | None = None) -> None:
+    """Bring the rows of those tokens, or all, to where dense Adam has them: before they are read."""
+    for optimizer in optimizers:
+        if isinstance(optimizer, RowWiseAdam):
+            optimizer.catch_up(token_ids)
 
 
 def in_order(gradient: Tensor) -> Tensor:

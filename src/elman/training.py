@@ -39,7 +39,7 @@ from elman.files import write_json
 from elman.inference import build_model, make_fabric
 from elman.losses import Total
 from elman.memory import kept_memory
-from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
+from elman.optim import build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
 from elman.progress import Meter, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
@@ -192,7 +192,9 @@ def fit_epoch(session: Session) -> None:
 def updates(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:
     """Make the updates of one batch, and yield the figures of each."""
     seed, position = session.run.config.loop.seed, session.state.position
-    scores = session.task.scores(session.forward, batch.to(session.fabric.device))
+    batch = batch.to(session.fabric.device)
+    catch_up(session.state.optimizers, batch.token_ids)
+    scores = session.task.scores(session.forward, batch)
     while True:
         with torch_seeded(seed, "step", position.step):
             found = next(scores, None)
@@ -231,6 +233,7 @@ def update(session: Session, loss: Total, right: Total) -> dict[str, Any]:
 def validate(session: Session) -> None:
     """Close the epoch: measure it on validation, keep its weights if they are to be kept, and the state."""
     state, position = session.state, session.state.position
+    catch_up(state.optimizers)
     model = state.model if state.average is None else state.average.module
     measured = session.task.measure(session.fabric, model, position.epoch + 1, lambda: _keep_if_due(session))
     quality = session.task.quality(measured)

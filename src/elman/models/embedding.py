@@ -63,11 +63,16 @@ def distinct_ids(token_ids: TokenIds, vocab_size: int) -> tuple[Int[Tensor, " di
     (tensor([2, 7]), tensor([[1, 0, 1]]))
     """
     flat = token_ids.flatten().long()
-    read = torch.zeros(vocab_size, dtype=torch.bool, device=flat.device).index_fill_(0, flat, True)
-    distinct = read.nonzero().squeeze(1)
+    distinct = those_read(flat, vocab_size)
     numbers = torch.empty(vocab_size, dtype=torch.long, device=flat.device)
     numbers[distinct] = torch.arange(len(distinct), device=flat.device)
     return distinct, numbers[flat].view_as(token_ids)
+
+
+def those_read(token_ids: Int[Tensor, "*shape"], vocab_size: int) -> Int[Tensor, " distinct"]:
+    """Return the distinct ids in order."""
+    read = torch.zeros(vocab_size, dtype=torch.bool, device=token_ids.device)
+    return read.index_fill_(0, token_ids.flatten().long(), True).nonzero().squeeze(1)
 
 
 def drop_words(token_ids: TokenIds, share: float, *, training: bool) -> TokenIds:
