@@ -123,7 +123,7 @@ def print_over_runs(graded: dict[str, Any]) -> None:
     """Show the means over several runs, as :func:`elman.grading.over_runs` returns them."""
     table = Table("", "mean", "95% interval", "least", "most", title=f"over {len(graded['runs'])} runs")
     for name, figure in graded["over_runs"].items():
-        wording = "{:.2%}" if name.endswith("_share") else "{:,.1f}" if figure["mean"] > 1 else "{:.5f}"
+        wording = "{:.2%}" if name.endswith("_share") else "{:,.1f}" if figure["mean"] > 10 else "{:.5f}"
         mean, low, high, least, most = (wording.format(figure[key]) for key in ("mean", "low", "high", "least", "most"))
         table.add_row(name.replace("_", " "), mean, f"{low} to {high}", least, most)
     Console().print(table)
