@@ -27,7 +27,7 @@ def whole(model: LanguageModel, token_ids: torch.Tensor) -> torch.Tensor:
 
 
 def without_head(model: LanguageModel, token_ids: torch.Tensor) -> torch.Tensor:
-    features, _ = model.layer.advance(model.embedding(token_ids[:, :-1]))
+    features, _ = model.layer.advance(model.embedding.placed(token_ids[:, :-1]))
     return features.sum()
 
 

@@ -221,3 +221,16 @@ def test_the_plain_form_drops_a_words_numbers_once_a_batch(plain: ModuleType) ->
     assert all(0.2 < float(share.float().mean()) < 0.4 for share in dropped)
     model.eval()(torch.tensor([[5, 6, 5]]), torch.tensor([3]))
     assert torch.equal(read[1], model.embedding(torch.tensor([[5, 6, 5]])))
+
+
+def test_the_softmax_of_a_word_level_model_is_timed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    softmax = importlib.import_module("softmax")
+    for name, value in {"VOCABULARIES": (50, 2_000), "ROWS": 2, "STEPS": 3, "TIMES": 1}.items():
+        monkeypatch.setattr(softmax, name, value)
+    softmax.main()
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split()[0] for row in rows] == ["50", "2,000"]
+    assert all(float(row.split()[1]) > 0 for row in rows)
