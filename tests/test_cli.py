@@ -14,7 +14,10 @@ import pytest
 import torch
 
 from elman import cli
+from elman.errors import RunError
+from elman.runs import Run
 
+LANGUAGES = Path(__file__).parent.parent / "docs" / "languages"
 SMALL = ["--synthetic-size", "200", "--tokens-per-batch", "400", "--embedding-size", "8", "--hidden-size", "8"]
 
 Command = Callable[..., tuple[int, str, str]]
@@ -138,6 +141,59 @@ def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:
         code, _, err = elman("evaluate", run)
         assert code == 2
         assert message in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("data.json", "{}", "data.json is damaged: it holds no"),
+        ("data.json", "[]", "data.json is damaged: it holds no"),
+        ("config.toml", "hidden_size = 9", "are of two models"),
+    ],
+)
+def test_a_file_of_a_run_that_was_changed(elman: Command, run: Path, name: str, content: str, message: str) -> None:
+    whole = (run / name).read_text()
+    (run / name).write_text(whole.replace("hidden_size = 8", content) if name == "config.toml" else content)
+    code, _, err = elman("evaluate", run)
+    assert code == 2
+    assert message in " ".join(err.split())
+
+
+def test_a_record_of_a_step_that_was_changed(run: Path) -> None:
+    (run / "metrics.jsonl").write_text("{}\n")
+    with pytest.raises(RunError, match="damaged"):
+        Run(run).metrics("epoch")
+    (run / "metrics.jsonl").write_text("{\n")
+    with pytest.raises(RunError, match="damaged"):
+        Run(run).metrics()
+
+
+def test_a_language_of_a_file_is_found_from_everywhere(
+    elman: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ["--strings", 50, "--held-out-strings", 20, "--epochs", 1, "--hidden-size", 4, "--samples", 5]
+    (tmp_path / "grammar.toml").write_text((LANGUAGES / "even_ones.toml").read_text())
+    code, _, _ = elman("train", "grammar.toml", "--run", tmp_path / "run", *small)
+    assert code == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, out, _ = elman("sample", tmp_path / "run", "-n", 2)
+    assert code == 0
+    assert len(out.splitlines()) >= 2
+
+
+def test_a_prompt_of_no_symbols_is_refused_with_the_alphabet(elman: Command) -> None:
+    small = ["--strings", 50, "--held-out-strings", 20, "--epochs", 1, "--hidden-size", 4, "--samples", 5]
+    elman("train", "toy-words", "--run", "words", *small)
+    for prompt in (".end", "the .unk", "xyzzy"):
+        code, _, err = elman("sample", "words", "--prompt", prompt)
+        assert code == 2
+        assert "the model does not know" in err
+        assert ".start" not in err
+    for arguments in (["grade", "words", "--strings", 0], ["generalise", "words", "--factors", 0]):
+        code, _, err = elman(*arguments)
+        assert code == 2
+        assert "1 or more" in err
 
 
 def test_a_run_directory_is_not_overwritten(elman: Command, run: Path) -> None:

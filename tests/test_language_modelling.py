@@ -108,6 +108,21 @@ def test_the_loss_is_the_courses(mask: bool) -> None:
     assert int(right.sum) == int((scores.argmax(-1) == shifted)[counted].sum())
 
 
+@pytest.mark.parametrize(
+    "tables", [{"batches": {"bptt": 4}}, {"model": {"word_dropout": 0.3}}], ids=["bptt", "word dropout"]
+)
+def test_row_wise_training_is_dense_training(tables: dict[str, dict[str, object]], tmp_path: Path) -> None:
+    """A row that is read while it is behind would change the losses that follow."""
+    losses = []
+    for row_wise in (False, True):
+        optim = {"row_wise_embedding": row_wise, "ema_decay": 0.0, "learning_rate": 0.003}
+        config = config_of("toy-words", **tables, data={"strings": 60, "held_out_strings": 10}, optim=optim)
+        run, _ = trained(tmp_path / f"{row_wise}", config)
+        losses.append([figures["loss_nats"] for figures in run.metrics("step")])
+    dense, found = torch.tensor(losses, dtype=torch.float64)
+    torch.testing.assert_close(found, dense, rtol=0, atol=2e-5)
+
+
 VARIANTS = {
     "bptt": {"batches": {"bptt": 7}},
     "packed": {"batches": {"packed": True}},

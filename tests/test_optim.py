@@ -88,6 +88,17 @@ def test_the_state_comes_back_as_it_was() -> None:
         assert value.dtype == after[name].dtype
 
 
+def test_a_state_of_other_making_is_refused() -> None:
+    model = Embedding(6, 3)
+    (_, ours) = build_optimizers(model, CONFIG)
+    step(model, [ours], torch.tensor([[1]]), torch.ones(1, 1, 3))
+    state = ours.state_dict()
+    del state["state"][0]["moved_in"]
+    (_, other) = build_optimizers(model, CONFIG)
+    with pytest.raises(ValueError, match="without moved_in"):
+        other.load_state_dict(state)
+
+
 def test_gradients_are_put_in_order_only_where_they_are_not() -> None:
     values = torch.tensor([[1.0], [2.0], [4.0]])
     for rows, expected in (

@@ -97,7 +97,7 @@ def train(
     else:
         if data is None:
             raise ConfigError("No data set is named.", "Say, for instance: elman train imdb --model lstm")
-        start = _preset(data, options.data)
+        start = _preset(_absolute_name(data), options.data)
         config = start.with_tables(_absolute(given_tables(options)), "the command line")
         dataset = open_dataset(config.data)
         directory = Run.create(run or free_path(Path("runs"), f"{_slug(data)}-{config.model.layer}"), config, dataset)
@@ -203,7 +203,7 @@ def tune(
     from elman.tuning import tune as tune_model
     from elman.tuning.space import configured, narrowed
 
-    start = _preset(data, options.data)
+    start = _preset(_absolute_name(data), options.data)
     tables = _absolute(given_tables(options))
     config = start.with_tables({**tables, "loop": {"threads": 1, **tables["loop"]}}, "the command line")
     if space is None:
@@ -605,8 +605,13 @@ def _dataset(name: str, options: Any) -> "Dataset":
     return open_dataset(start.with_tables({"data": given(options)}, "the command line").data)
 
 
+def _absolute_name(data: str) -> str:
+    """A language's file by its whole path: a run must find it from wherever it is read."""
+    return str(Path(data).expanduser().absolute()) if data.endswith(".toml") else data
+
+
 def _absolute(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """A run must find its data from wherever it is read."""
+    """IMDb's place by its whole path, for the same reason."""
     if (imdb := tables["data"].get("imdb")) is not None:
         tables["data"]["imdb"] = str(Path(imdb).expanduser().absolute())
     return tables

@@ -70,12 +70,17 @@ def generalise(
     Raises
     ------
     ConfigError
-        The run's data is no formal language.
+        The run's data is no formal language, or a number is below 1.
     LanguageError
         Strings of a given length cannot be drawn from it.
     """
     if not is_language(run.config.data.name):
         raise ConfigError(f"{run.path} was trained on no formal language.", "Name a run that was.")
+    if not factors or min(factors) < 1 or forced_prefixes < 1:
+        raise ConfigError(
+            f"There is nothing to read at {[*factors]} times the length, nor in {forced_prefixes:,} prefixes.",
+            "Give numbers of 1 or more.",
+        )
     law = language(run.config.data.name)
     trained_on = run.open_dataset()
     strings = [trained_on.vocab.decode(ids.tolist()) for ids in trained_on.split("train")]

@@ -31,8 +31,9 @@ from elman.seeding import derive
 from elman.sequences import Sequences
 from elman.statistics import over_seeds, wilson
 from elman.text import Level, text_of, tokens_of
-from elman.vocab import Vocab
+from elman.vocab import SPECIALS, Vocab
 
+SYMBOLS_SHOWN = 40
 TEMPERATURES = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5
 REFERENCE_STRINGS = 100_000
 PERFECT_SAMPLES = 20
@@ -176,6 +177,8 @@ def grade(
         The run's data is no formal language, or the prompt holds a symbol that is not in it.
     """
     config = config or SamplingConfig()
+    if strings < 1:
+        raise ConfigError(f"The excess cannot be measured on {strings} strings.", "Give --strings 1 or more.")
     dataset = run.open_dataset()
     judge = Judge(dataset)
     fabric = device_of(run)
@@ -255,13 +258,14 @@ def prompt_ids(prompt: str, vocab: Vocab, level: Level, law: Language | None) ->
     Raises
     ------
     ConfigError
-        It holds a symbol that the vocabulary does not.
+        It holds a symbol that no string holds.
     """
     tokens = tokens_of(prompt, level) if law is None else law.from_text(prompt)
     for token in tokens:
-        if token not in vocab.ids:
-            known = " ".join(map(repr, vocab.tokens[4:24]))
-            raise ConfigError(f"The prompt holds {token!r}, which the model does not know.", f"It knows {known} …")
+        if token not in vocab.ids or token in SPECIALS:
+            symbols = vocab.tokens[len(SPECIALS) :]
+            known = " ".join(map(repr, symbols[:SYMBOLS_SHOWN])) + (" …" if len(symbols) > SYMBOLS_SHOWN else "")
+            raise ConfigError(f"The prompt holds {token!r}, which the model does not know.", f"It knows {known}")
     return vocab.encode(tokens)
 
 

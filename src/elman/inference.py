@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
-from elman.errors import ConfigError
+from elman.errors import ConfigError, RunError
 from elman.models.classifier import Classifier
 from elman.models.language_model import LanguageModel
 from elman.runs import Run
@@ -58,9 +58,16 @@ def trained_model(run: Run) -> Model:
     Raises
     ------
     RunError
-        The run has no weights yet.
+        The run has no weights yet, or they are another model's.
     """
     with torch.device("meta"):
         model = build_model(run.config, len(run.vocab()), len(run.class_names))
-    model.load_state_dict(load_weights(run.weights_path), assign=True)
+    weights = load_weights(run.weights_path)
+    try:
+        model.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise RunError(
+            f"{run.weights_path} and the config.toml beside it are of two models.",
+            "Put back the file that was changed.",
+        ) from error
     return model.eval()

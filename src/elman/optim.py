@@ -37,7 +37,8 @@ class RowWiseAdam(Optimizer):
 
         drift_t = Σ_s  η_s √(1 − β₂^s) / (1 − β₁^s) · (β₁ / √β₂)^(s−t)
 
-    This is exact but for ε, which is added to √v instead of to each √v_s.
+    This is exact but for ε, which is added to √v instead of to each √v_s. An average of the weights that is taken at
+    every step (``ema_decay``) reads each row as it stands, so there a row that is behind counts as it was.
 
     Parameters
     ----------
@@ -62,6 +63,13 @@ class RowWiseAdam(Optimizer):
                 if table.grad is not None:
                     gradient = in_order(table.grad)
                     self._move(table, gradient.indices()[0], gradient.values(), group)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a state; ValueError where it is another optimiser's."""
+        for state in state_dict["state"].values():
+            if missing := {"step", "moved_in", "drift", "exp_avg", "exp_avg_sq"} - state.keys():
+                raise ValueError(f"a table's moments come without {', '.join(sorted(missing))}")
+        super().load_state_dict(state_dict)
 
     @torch.no_grad()
     def catch_up(self, token_ids: Tensor | None = None) -> None:

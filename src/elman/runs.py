@@ -113,13 +113,20 @@ class Run:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The name of each label."""
-        return tuple(read_json(self.path / "data.json")["class_names"])
+        return tuple(self._about_data("class_names"))
 
     @property
     def level(self) -> Level:
         """What a token is."""
-        level: Level = read_json(self.path / "data.json")["level"]
+        level: Level = self._about_data("level")
         return level
+
+    def _about_data(self, name: str) -> Any:
+        path = self.path / "data.json"
+        try:
+            return read_json(path)[name]
+        except (KeyError, TypeError) as error:
+            raise RunError(f"{path} is damaged: it holds no {name}.", "Train the run anew.") from error
 
     def vocab(self) -> Vocab:
         """The tokens that the model knows.
@@ -156,7 +163,7 @@ class Run:
         RunError
             It is other data.
         """
-        trained_on = read_json(self.path / "data.json")["checksum"]
+        trained_on = self._about_data("checksum")
         if dataset.checksum != trained_on or dataset.vocab.tokens != self.vocab().tokens:
             raise RunError(
                 f"{self.path} was trained on other data than {dataset.source} holds now.",
@@ -187,8 +194,11 @@ class Run:
         """Return the logged lines, all or those of one kind; a last line that is torn is left out."""
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-        entries = [json.loads(line) for line in lines]
-        return [entry for entry in entries if kind in (None, entry["kind"])]
+        try:
+            entries = [json.loads(line) for line in lines]
+            return [entry for entry in entries if kind in (None, entry["kind"])]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{path} is damaged ({error}).", "Take out the line that is no record of a step.") from error
 
     def forget_after(self, step: int, epoch: int) -> None:
         """Drop what was logged after ``step``, and epochs after ``epoch``: a run resumed there will log them again.

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
@@ -44,6 +45,7 @@ from elman.progress import Meter, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
+from elman.vocab import UNKNOWN
 
 SMALL = 64
 """A hidden state of fewer numbers is computed by one thread: several wait for each other longer than they work."""
@@ -193,9 +195,10 @@ def updates(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:
     """Make the updates of one batch, and yield the figures of each."""
     seed, position = session.run.config.loop.seed, session.state.position
     batch = batch.to(session.fabric.device)
-    catch_up(session.state.optimizers, batch.token_ids)
+    read = F.pad(batch.token_ids, (0, 1), value=UNKNOWN)  # which word dropout may put anywhere
     scores = session.task.scores(session.forward, batch)
     while True:
+        catch_up(session.state.optimizers, read)
         with torch_seeded(seed, "step", position.step):
             found = next(scores, None)
             if found is None:

@@ -218,6 +218,8 @@ class Harmful:
         ((SEQUENCES, {"train": [0, 1, 0, 1, 7], "test": [0, 1]}, TOKENS, {}), "neither 0 nor 1"),
         (({"train": [[9]] * 5, "test": [[4]] * 2}, LABELS, TOKENS, {}), "outside of i2w"),
         ((SEQUENCES["train"], LABELS, TOKENS, {}), "have no list"),
+        (({"train": [4] * 5, "test": [[4]] * 2}, LABELS, TOKENS, {}), "is empty, or has an id"),
+        ((SEQUENCES, LABELS, [*TOKENS[:-1], "\ud800"], {}), "no list of words"),
     ],
 )
 def test_a_pickle_can_build_nothing_but_plain_containers(
@@ -228,6 +230,16 @@ def test_a_pickle_can_build_nothing_but_plain_containers(
         opened(course_pickle(tmp_path / "imdb.word.pkl.gz", content))
     assert not (tmp_path / "harmed").exists()
     assert not left_behind(own_cache)
+
+
+@pytest.mark.parametrize(
+    "program", [b"}]]s.", b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."], ids=["list as a key", "2^63 bytes"]
+)
+def test_a_pickle_that_cannot_be_built_is_refused(tmp_path: Path, program: bytes) -> None:
+    path = tmp_path / "imdb.word.pkl.gz"
+    path.write_bytes(gzip.compress(b"\x80\x04" + program))
+    with pytest.raises(DataError, match="damaged or no pickle"):
+        opened(path)
 
 
 def test_every_truncated_pickle_is_refused(tmp_path: Path) -> None:

@@ -226,6 +226,13 @@ def test_floors_of_the_course(name: str, bits: float, tokens: float, nats: float
     assert oracle.floor_nats_per_token() == pytest.approx(nats, abs=5e-6)
 
 
+def test_an_estimate_is_never_below_zero() -> None:
+    """Only one string has a derivation, but it has many; of these the entropy is two bits."""
+    entropy = Grammar("one", ["x"], "T", {"T": {"T": 0.5, "x": 0.5}}).entropy()
+    low, high = entropy.interval
+    assert 0 == low <= entropy.nats_per_string <= high < 0.05
+
+
 @pytest.mark.parametrize(("version", "bits"), [(1, 25.656), (2, 30.411)])
 def test_toys_floor_is_an_estimate_below_the_derivations(version: int, bits: float) -> None:
     words, characters = language("toy-words", version=version), language("toy", version=version)

@@ -14,7 +14,17 @@ from typing import Any, Literal, NamedTuple, NoReturn
 from elman.errors import DataError
 
 # What unpickling a damaged file can raise, by its documentation and by trial.
-_DAMAGE = (OSError, EOFError, zlib.error, ValueError, LookupError, AttributeError, TypeError, pickle.PickleError)
+_DAMAGE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+    pickle.PickleError,
+)
 
 
 class CoursePickle(NamedTuple):
@@ -37,16 +47,7 @@ def read_course_pickle(path: Path) -> CoursePickle:
         with gzip.open(path) as file:
             whole = file.read()  # to the end, where gzip's checksum stands
         content = _PlainUnpickler(io.BytesIO(whole)).load()
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        ValueError,
-        IndexError,
-        KeyError,
-        AttributeError,
-        pickle.PickleError,
-    ) as error:
+    except _DAMAGE as error:
         raise DataError(f"{path} is damaged or no pickle of plain containers ({error}).", "Get it again.") from error
     problem = _problem(content)
     if problem:
@@ -68,9 +69,13 @@ def _problem(content: Any) -> str | None:
     if not (isinstance(content, tuple) and len(content) == 4):
         return "it holds no tuple (sequences, labels, i2w, w2i)"
     sequences, labels, tokens, _ = content
-    if not (isinstance(tokens, list) and all(isinstance(token, str) for token in tokens)):
+    if not (isinstance(tokens, list) and all(isinstance(token, str) and _is_text(token) for token in tokens)):
         return "i2w is no list of words"
     return _problem_of_splits(sequences, labels, len(tokens))
+
+
+def _is_text(token: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in token)  # half of a character
 
 
 def _problem_of_splits(sequences: Any, labels: Any, vocab_size: int) -> str | None:
@@ -82,6 +87,6 @@ def _problem_of_splits(sequences: Any, labels: Any, vocab_size: int) -> str | No
         if any(label not in (0, 1) for label in labels[split]):
             return f"a label of {split} is neither 0 nor 1"
         for ids in sequences[split]:
-            if not ids or not all(isinstance(i, int) and 0 <= i < vocab_size for i in ids):
+            if not isinstance(ids, list) or not ids or not all(isinstance(i, int) and 0 <= i < vocab_size for i in ids):
                 return f"a sequence of {split} is empty, or has an id outside of i2w"
     return None

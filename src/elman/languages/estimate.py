@@ -22,10 +22,11 @@ def estimate_entropy(language: Language, samples: int = SAMPLES) -> Entropy:
 
 
 def from_surprisals(nats: npt.NDArray[np.float64], shift: float = 0.0) -> Entropy:
-    """Return the mean of ``nats`` plus an exactly known ``shift``, with Student's 95% interval."""
+    """Return the mean of ``nats`` plus an exactly known ``shift``, with Student's 95% interval; none is below zero."""
     from scipy import stats  # half a second
 
     mean = float(nats.mean()) + shift
     error = float(stats.sem(nats)) if len(nats) > 1 else float("inf")
     half = float(stats.t.ppf(0.975, len(nats) - 1)) * error
-    return Entropy(mean, "estimate", (mean - half, mean + half), len(nats))
+    found, low, high = (max(0.0, value) for value in (mean, mean - half, mean + half))
+    return Entropy(found, "estimate", (low, high), len(nats))
