@@ -109,7 +109,9 @@ def test_the_loss_is_the_courses(mask: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "tables", [{"batches": {"bptt": 4}}, {"model": {"word_dropout": 0.3}}], ids=["bptt", "word dropout"]
+    "tables",
+    [{"batches": {"bptt": 4}}, {"model": {"word_dropout": 0.01}, "batches": {"tokens_per_batch": 50}}],
+    ids=["bptt", "a word dropped now and then"],
 )
 def test_row_wise_training_is_dense_training(tables: dict[str, dict[str, object]], tmp_path: Path) -> None:
     """A row that is read while it is behind would change the losses that follow."""
