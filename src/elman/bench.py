@@ -189,13 +189,16 @@ def run(directory: Path, only: str = "") -> Iterator[dict[str, Any]]:
     chosen = [comparison for comparison in _loaded(path).COMPARISONS if only in comparison.name]
     if not chosen:
         raise ConfigError(f"No comparison is called {only!r}.", "Leave --only out to see all.")
-    torch.set_flush_denormal(True)
-    peak = matrix_product_peak()
-    for comparison in chosen:
-        if isinstance(comparison, Comparison):
-            yield measure(comparison, peak)
-        elif PROCESS_STATUS.exists():
-            yield measure_memory(comparison, path)
+    torch.set_flush_denormal(True)  # as our training has it
+    try:
+        peak = matrix_product_peak()
+        for comparison in chosen:
+            if isinstance(comparison, Comparison):
+                yield measure(comparison, peak)
+            elif PROCESS_STATUS.exists():
+                yield measure_memory(comparison, path)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _speed(work: Work) -> float:

@@ -106,9 +106,6 @@ def train(
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
-    # Numbers near zero, which cost a hundred times others, become zero. It stays so behind the training: the processor
-    # keeps this per thread, and torch's worker threads keep what was said before they were born.
-    torch.set_flush_denormal(True)
     with run.locked(), _threads(run.config), kept_memory(), _interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch)
         try:
@@ -344,12 +341,18 @@ def _refuse_non_finite(session: Session, nats: float, grad_norm: float = 0.0) ->
 
 @contextmanager
 def _threads(config: RunConfig) -> Iterator[None]:
-    """Compute on as many threads within the block as are asked for, or suit the model."""
+    """Compute on as many threads within the block as are asked for, or suit the model, with numbers near zero as zero.
+
+    They cost a hundred times others. The processor keeps this per thread, and torch's worker threads for ever what was
+    said when they were born: those of a process that computed before its first training keep such numbers.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(config.loop.threads or (1 if config.model.hidden_size < SMALL else before))
+    torch.set_flush_denormal(True)
     try:
         yield
     finally:
+        torch.set_flush_denormal(False)
         torch.set_num_threads(before)
 
 
