@@ -76,9 +76,13 @@ class RowWiseAdam(Optimizer):
         """Bring the rows of those tokens, or all, to where dense Adam has them after the steps so far."""
         for group in self.param_groups:
             for table in group["params"]:
-                if self.state[table]:
-                    every = torch.arange(len(table), device=table.device)
-                    self._catch_up(table, every if token_ids is None else those_read(token_ids, len(table)), group)
+                if not self.state[table]:
+                    continue
+                if token_ids is None:
+                    rows = torch.arange(len(table), device=table.device)
+                else:
+                    rows = those_read(token_ids, len(table))
+                self._catch_up(table, rows, group)
 
     def _catch_up(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> None:
         state = self.state[table]

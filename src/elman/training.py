@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
@@ -191,11 +192,14 @@ def fit_epoch(session: Session) -> None:
 def updates(session: Session, batch: Batch) -> Iterator[dict[str, Any]]:
     """Make the updates of one batch, and yield the figures of each."""
     seed, position = session.run.config.loop.seed, session.state.position
-    batch = batch.to(session.fabric.device)
-    read = F.pad(batch.token_ids, (0, 1), value=UNKNOWN)  # which word dropout may put anywhere
-    scores = session.task.scores(session.forward, batch)
-    while True:
+
+    def forward(token_ids: Tensor, *others: Any) -> Any:
+        read = F.pad(token_ids, (0, 1), value=UNKNOWN)  # which word dropout may put anywhere
         catch_up(session.state.optimizers, read)
+        return session.forward(token_ids, *others)
+
+    scores = session.task.scores(forward, batch.to(session.fabric.device))
+    while True:
         with torch_seeded(seed, "step", position.step):
             found = next(scores, None)
             if found is None:

@@ -120,10 +120,14 @@ def sorting_helps(found: Figures) -> str:
 
 def best_classifier(steps: Steps) -> str:
     """Name the classifier of the highest accuracy, with its interval."""
-    best = max(steps, key=lambda name: steps[name]["summary"]["val_accuracy"]["mean"])
-    accuracy = steps[best]["summary"]["val_accuracy"]
+    return _best(steps, "val_accuracy", "validation")
+
+
+def _best(steps: Steps, measure: str, split: str) -> str:
+    best = max(steps, key=lambda name: steps[name]["summary"][measure]["mean"])
+    accuracy = steps[best]["summary"][measure]
     highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
-    return f"{best} classifies {with_interval(accuracy)} of the validation texts rightly{highest}."
+    return f"{best} classifies {with_interval(accuracy)} of the {split} texts rightly{highest}."
 
 
 def elman_equals_torch(found: Figures) -> str:
@@ -189,10 +193,7 @@ def expectation(steps: Steps) -> str:
 
 def best_on_test(steps: Steps) -> str:
     """Name the model of the highest accuracy on the test texts."""
-    best = max(steps, key=lambda name: steps[name]["summary"]["test_accuracy"]["mean"])
-    accuracy = steps[best]["summary"]["test_accuracy"]
-    highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
-    return f"{best} classifies {with_interval(accuracy)} of the test texts rightly{highest}."
+    return _best(steps, "test_accuracy", "test")
 
 
 def as_expected(steps: Steps) -> str:
