@@ -6,11 +6,12 @@ from jaxtyping import install_import_hook
 with install_import_hook(["elman.models", "elman.losses", "elman.batching", "elman.sequences"], "beartype.beartype"):
     import elman.batching
     import elman.losses
-    import elman.models.classifier  # noqa: F401
+    import elman.models.classifier
 
 import io
 import os
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from elman import cli
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
@@ -42,6 +44,28 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def two_threads() -> None:
     torch.set_num_threads(2)
+
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def elman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command in a folder of its own; return exit code, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["elman", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
 
 
 Reviews = dict[str, bytes]

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from elman import cli
 from elman.errors import RunError
 from elman.runs import Run
 
@@ -21,25 +20,6 @@ LANGUAGES = Path(__file__).parent.parent / "docs" / "languages"
 SMALL = ["--synthetic-size", "200", "--tokens-per-batch", "400", "--embedding-size", "8", "--hidden-size", "8"]
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def elman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command in a folder of its own; return exit code, standard output, standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["elman", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture

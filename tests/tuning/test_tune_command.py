@@ -7,13 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from elman import cli
+Command = Callable[..., tuple[int, str, str]]
 
 SMALL = ["--synthetic-size", "200", "--tokens-per-batch", "400", "--embedding-size", "8", "--epochs", "3"]
 COMMAND = [sys.executable, "-m", "elman"]
@@ -25,18 +26,6 @@ SLOW = ["--synthetic-size", "1000", "--tokens-per-batch", "200", "--epochs", "4"
 def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
-
-
-def elman(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["elman", *map(str, arguments)])
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def results(directory: str = "search") -> dict[str, Any]:
@@ -64,8 +53,8 @@ def read_until(process: "subprocess.Popen[str]", *wanted: str) -> None:
         left = {text for text in left if text not in line}
 
 
-def test_it_prints_the_space_the_trials_and_the_command_for_the_best(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = elman(capsys, "tune", "synth-reviews", "--model", "rnn", "--trials", 3, *SMALL)
+def test_it_prints_the_space_the_trials_and_the_command_for_the_best(elman: Command) -> None:
+    code, out, err = elman("tune", "synth-reviews", "--model", "rnn", "--trials", 3, *SMALL)
     assert (code, err) == (0, "")
     assert "search optim.learning_rate: 0.0002 to 0.005, by orders of magnitude" in out
     assert "search model.embedding_size" not in out
@@ -75,14 +64,14 @@ def test_it_prints_the_space_the_trials_and_the_command_for_the_best(capsys: pyt
     best = found["trials"][found["best"]]
     assert f"{best['value']:.2%}" in out
     command = next(line.strip() for line in out.splitlines() if line.startswith("  elman train "))
-    code, out, _ = elman(capsys, *shlex.split(command)[1:], "--threads", 1)
+    code, out, _ = elman(*shlex.split(command)[1:], "--threads", 1)
     assert code == 0
     trained = json.loads(Path("runs/synth-reviews-rnn-1/results/training.json").read_text())
     assert trained["val_accuracy"] == best["value"]
 
 
-def test_for_a_program_it_prints_the_log_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = elman(capsys, "tune", "synth-reviews", "--model", "mlp", "--trials", 2, "--json", *SMALL)
+def test_for_a_program_it_prints_the_log_alone(elman: Command) -> None:
+    code, out, err = elman("tune", "synth-reviews", "--model", "mlp", "--trials", 2, "--json", *SMALL)
     printed = json.loads(out)
     assert code == 0
     assert "2 of 2 trials" in err
@@ -90,12 +79,12 @@ def test_for_a_program_it_prints_the_log_alone(capsys: pytest.CaptureFixture[str
     assert printed == results("runs/tune-synth-reviews-mlp")
 
 
-def test_of_ten_complete_trials_it_says_what_mattered(capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_ten_complete_trials_it_says_what_mattered(elman: Command) -> None:
     Path("mine.toml").write_text("[optim]\nlearning_rate = [1e-9, 0.05]\nbeta2 = [0.98, 0.99]\n")
     options = ["--model", "mlp", "--trials", 12, "--space", "mine.toml", "--embedding-dropout", 0, "--top-dropout", 0]
     small = ["--synthetic-size", 1600, "--tokens-per-batch", 200, "--embedding-size", 8, "--embedding-scale", 1]
     options += [*small, "--epochs", 1]  # in one epoch nothing is pruned
-    code, out, err = elman(capsys, "tune", "synth-reviews", *options, "--directory", "search")
+    code, out, err = elman("tune", "synth-reviews", *options, "--directory", "search")
     assert (code, err) == (0, "")
     found = results()["importance"]
     assert found["optim.learning_rate"] > found["optim.beta2"]
@@ -103,13 +92,13 @@ def test_of_ten_complete_trials_it_says_what_mattered(capsys: pytest.CaptureFixt
     assert f"{found['optim.learning_rate']:.0%}" in out
 
 
-def test_a_space_of_one_s_own(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_space_of_one_s_own(elman: Command) -> None:
     Path("mine.toml").write_text("[optim]\nlearning_rate = [0.01, 0.02]\n")
     options = ["--trials", 2, "--space", "mine.toml", "--directory", "search", *SMALL]
-    assert elman(capsys, "tune", "synth-reviews", *options)[0] == 0
+    assert elman("tune", "synth-reviews", *options)[0] == 0
     assert {value for trial in results()["trials"] for value in trial["params"].values()} <= {0.01, 0.02}
     Path("mine.toml").write_text("[optim]\nlearning_rate = [0.01, 0.03]\n")
-    code, _, err = elman(capsys, "tune", "synth-reviews", *options)
+    code, _, err = elman("tune", "synth-reviews", *options)
     assert code == 2
     assert "learning_rate (searched): 0.01 or 0.02 there, 0.01 or 0.03 here" in " ".join(err.split())
 
@@ -126,15 +115,15 @@ def test_a_space_of_one_s_own(capsys: pytest.CaptureFixture[str]) -> None:
         (["tune", "imdb", "--imdb", "nowhere.tar.gz"], "nowhere.tar.gz"),
     ],
 )
-def test_what_cannot_be_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
-    code, out, err = elman(capsys, *arguments)
+def test_what_cannot_be_is_refused(elman: Command, arguments: list[str], message: str) -> None:
+    code, out, err = elman(*arguments)
     assert (code, out) == (2, "")
     assert message in err
     assert not any(Path("runs").glob("*/trial-*"))
 
 
-def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = elman(capsys, "tune", "--help")
+def test_the_help_teaches(elman: Command) -> None:
+    code, out, _ = elman("tune", "--help")
     assert code == 0
     for text in ("--trials", "--hours", "--processes", "--storage", "--space", "same command continues", "low = 5e-4"):
         assert text in out
