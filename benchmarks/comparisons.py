@@ -222,12 +222,18 @@ def torchs_recurrence(batch: int, time: int, insize: int, hsize: int) -> Callabl
 
 
 @cache
-def strings(name: str) -> tuple[Dataset, list[Batch]]:
-    """Batches of a formal language, as its preset makes them."""
+def strings(name: str) -> tuple[Dataset, Batches]:
+    """A formal language, as its preset makes batches of it."""
     config = preset(name)
     dataset = open_dataset(replace(config.data, strings=20_000, held_out_strings=1_000))
-    batches = Batches(dataset.split("train").framed(), config.batches, seed=0)
-    return dataset, list(batches.read(batches.epoch(0)[:40]))
+    return dataset, Batches(dataset.split("train").framed(), config.batches, seed=0)
+
+
+@cache
+def shared_strings(name: str) -> Batches:
+    """The same, of a batch's equal strings one: as the training loop makes them."""
+    _, batches = strings(name)
+    return Batches(batches.sequences, batches.config, batches.seed, share=True)
 
 
 def fresh_language_model(name: str) -> LanguageModel:
@@ -249,9 +255,11 @@ def plain_copy(model: LanguageModel) -> PlainLanguageModel:
 
 
 def our_loss(model: LanguageModel, batch: Batch) -> torch.Tensor:
+    assert batch.counts is not None  # it is shared
     [(read, targets)] = shifted(batch.token_ids)
     logits, _ = model(read)
-    return cross_entropy_nats(logits.flatten(0, 1), targets.flatten(), PAD).mean
+    counts = batch.counts[:, None].expand_as(targets).flatten()
+    return cross_entropy_nats(logits.flatten(0, 1), targets.flatten(), PAD, counts).mean
 
 
 def plain_loss(model: PlainLanguageModel, batch: Batch) -> torch.Tensor:
@@ -263,9 +271,10 @@ def same_language_model(name: str) -> Callable[[], None]:
     """Check loss and gradients of the first batch."""
 
     def check() -> None:
-        ours, batch = fresh_language_model(name), strings(name)[1][0]
+        ours, plan = fresh_language_model(name), strings(name)[1].epoch(0)[:1]
         theirs = plain_copy(ours)
-        losses = our_loss(ours, batch), plain_loss(theirs, batch)
+        [shared], [batch] = (batches.read(plan) for batches in (shared_strings(name), strings(name)[1]))
+        losses = our_loss(ours, shared), plain_loss(theirs, batch)
         for loss in losses:
             loss.backward()
         agree("The losses", losses[0] - losses[1], LOSS_TOLERANCE)
@@ -276,35 +285,33 @@ def same_language_model(name: str) -> Callable[[], None]:
     return check
 
 
+def in_turn(batches: Batches, update: Callable[[Batch], object]) -> Work:
+    """Make and read the batches of a whole epoch, on one thread."""
+    plan = batches.epoch(0)
+
+    def work() -> int:
+        with one_thread():
+            for batch in batches.read(plan):
+                update(batch)
+        return batches.sequences.total_tokens
+
+    return work
+
+
 def our_language_model(name: str) -> Callable[[], Work]:
     def ready() -> Work:
-        model, batches = fresh_language_model(name), strings(name)[1]
+        model = fresh_language_model(name)
         optimizers = build_optimizers(model, preset(name).optim)
-
-        def work() -> int:
-            with one_thread():
-                for batch in batches:
-                    our_update(model, optimizers, our_loss(model, batch))
-            return tokens(batches)
-
-        return work
+        return in_turn(shared_strings(name), lambda batch: our_update(model, optimizers, our_loss(model, batch)))
 
     return ready
 
 
 def plain_language_model(name: str) -> Callable[[], Work]:
     def ready() -> Work:
-        model, batches = plain_copy(fresh_language_model(name)), strings(name)[1]
-        options = preset(name).optim
+        model, options = plain_copy(fresh_language_model(name)), preset(name).optim
         optimizer = torch.optim.Adam(model.parameters(), options.learning_rate, (options.beta1, options.beta2))
-
-        def work() -> int:
-            with one_thread():
-                for batch in batches:
-                    training_step(model, optimizer, plain_loss(model, batch))
-            return tokens(batches)
-
-        return work
+        return in_turn(strings(name)[1], lambda batch: training_step(model, optimizer, plain_loss(model, batch)))
 
     return ready
 
@@ -313,11 +320,13 @@ def plain_language_model(name: str) -> Callable[[], Work]:
 def writer() -> LanguageModel:
     """A model of brackets, trained a little, so that its strings come to an end as theirs do."""
     model, optim = fresh_language_model("brackets"), preset("brackets").optim
-    optimizers, batches = build_optimizers(model, optim), PASSES * strings("brackets")[1]
+    optimizers, batches = build_optimizers(model, optim), shared_strings("brackets")
     with one_thread():
-        for i, batch in enumerate(batches):
-            set_learning_rate(optimizers, learning_rate(optim, i / len(batches), 1))
-            our_update(model, optimizers, our_loss(model, batch))
+        for epoch in range(PASSES):
+            plan = batches.epoch(epoch)
+            for i, batch in enumerate(batches.read(plan)):
+                set_learning_rate(optimizers, learning_rate(optim, epoch + i / len(plan), PASSES))
+                our_update(model, optimizers, our_loss(model, batch))
     return model.eval()
 
 
@@ -367,7 +376,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-PASSES, SAMPLES, MOST_SAMPLED = 12, 1_000, 200
+PASSES, SAMPLES, MOST_SAMPLED = 8, 1_000, 200
 NEVER = [PAD, START]
 """They stand in no string, so neither side draws them."""
 PLAIN = "plain"

@@ -1,5 +1,6 @@
 """Every sequence once an epoch, within the budget, padding only behind the ends."""
 
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
@@ -140,3 +141,17 @@ def test_unshuffled_an_epoch_goes_from_short_to_long(lengths: np.ndarray, size: 
     in_order = lengths[np.concatenate(sorted_)]
     assert in_order.tolist() == sorted(lengths.tolist())
     assert sorted(map(sorted, map(list, shuffled))) == sorted(map(sorted, map(list, sorted_)))
+
+
+@given(st.lists(st.sampled_from([(4,), (5,), (4, 5), (4, 4, 4)]), min_size=1, max_size=60), CONFIGS)
+def test_a_shared_batch_counts_what_it_leaves_out(strings: list[tuple[int, ...]], config: BatchConfig) -> None:
+    sequences = Sequences.from_lists(strings)
+    whole, shared = (Batches(sequences, config, seed=1, share=share) for share in (False, True))
+    plan = whole.epoch(0)
+    assert all(map(np.array_equal, plan, shared.epoch(0)))
+    for batch, distinct in zip(whole.read(plan), shared.read(plan), strict=True):
+        assert distinct.tokens == batch.tokens
+        assert distinct.token_ids.shape[1] == batch.token_ids.shape[1]
+        rows = Counter(map(tuple, batch.token_ids.tolist()))
+        assert distinct.counts is not None
+        assert dict(zip(map(tuple, distinct.token_ids.tolist()), distinct.counts.tolist(), strict=True)) == rows

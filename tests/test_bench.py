@@ -124,8 +124,11 @@ def test_twenty_steps_of_a_language_model_have_the_plain_ones_losses(comparisons
     for _ in range(20):
         token_ids, lengths = torch.randint(4, 9, (6, 10)), torch.randint(2, 11, (6,))
         token_ids[padding_mask(lengths, 10)] = PAD
-        batch = Batch(token_ids, lengths, None, torch.arange(6))
-        loss = comparisons.our_loss(ours, batch)
+        counts = torch.randint(1, 4, (6,))
+        shared = Batch(token_ids, lengths, None, torch.arange(6), counts)
+        rows = torch.arange(6).repeat_interleave(counts)
+        batch = Batch(token_ids[rows], lengths[rows], None, rows)
+        loss = comparisons.our_loss(ours, shared)
         comparisons.our_update(ours, optimizers, loss)
         its_loss = comparisons.training_step(peer, adam, comparisons.plain_loss(peer, batch))
         losses.append((float(loss.detach()), its_loss))

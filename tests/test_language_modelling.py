@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from elman import training
-from elman.batching import Batch
+from elman.batching import Batches
 from elman.config import RunConfig, SamplingConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, ElmanError, Interrupted
@@ -92,13 +92,19 @@ def test_evaluate_measures_the_validation_strings(brackets: tuple[Run, list[str]
 
 @pytest.mark.parametrize("mask", [True, False])
 def test_the_loss_is_the_courses(mask: bool) -> None:
-    """Cross-entropy of the batch shifted left with a column of zeros; unmasked, over every cell."""
+    """Cross-entropy of the batch shifted left with a column of zeros; unmasked, over every cell.
+
+    Of the batch's equal strings the task reads one; the course reads all.
+    """
     config = config_of(batches={"mask_padding": mask})
     task = LanguageModelling(config, open_dataset(config.data))
     torch.manual_seed(0)
     model = LanguageModel(config.model, len(task.dataset.vocab))
-    batch: Batch = next(task.train.read(task.train.epoch(0)))
-    [(loss, right)] = task.scores(model, batch)
+    plan = task.train.epoch(0)[:1]
+    [batch], [distinct] = Batches(task.train.sequences, config.batches, 0).read(plan), task.train.read(plan)
+    assert len(distinct.lengths) < len(batch.lengths)
+    assert distinct.tokens == batch.tokens
+    [(loss, right)] = task.scores(model, distinct)
     shifted = torch.cat([batch.token_ids[:, 1:], torch.zeros(len(batch.token_ids), 1, dtype=torch.long)], dim=1)
     scores, _ = model(batch.token_ids)
     expected = F.cross_entropy(scores.transpose(1, 2), shifted, reduction="none")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from elman.config import OptimConfig
 from elman.models.embedding import Embedding
-from elman.optim import build_optimizers, catch_up, clip_gradients, in_order, learning_rate, set_learning_rate
+from elman.optim import averaged, build_optimizers, catch_up, clip_gradients, in_order, learning_rate, set_learning_rate
 
 CONFIG = OptimConfig(learning_rate=0.1, beta1=0.8, beta2=0.9)
 
@@ -43,6 +43,49 @@ def test_row_wise_equals_dense_adam(betas: tuple[float, float], read: Sequence[i
     moved = sparse.weight.detach().clone()
     catch_up(ours)
     assert torch.equal(sparse.weight, moved)
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.99])
+@pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.7)])
+def test_the_average_of_rows_is_that_of_dense_adam(betas: tuple[float, float], decay: float) -> None:
+    """Looked at now and then; some rows were announced, some were not, and one is never read."""
+    torch.manual_seed(0)
+    sparse, dense = Embedding(7, 3).double(), Embedding(7, 3, sparse=False).double()
+    dense.load_state_dict(sparse.state_dict())
+    config = OptimConfig(learning_rate=0.1, beta1=betas[0], beta2=betas[1])
+    ours, torchs = build_optimizers(sparse, config), [torch.optim.Adam(dense.parameters(), lr=0.1, betas=betas)]
+    average, expected = averaged(sparse, ours, decay), dense.weight.detach().clone()
+    for i in range(60):
+        token_ids = torch.randint(6, (1, 2 + i % 3))
+        weight = torch.randn(*token_ids.shape, 3, dtype=torch.float64) * (i + 1)
+        for optimizers in (ours, torchs):
+            set_learning_rate(optimizers, 0.1 * (1 - i / 60))
+        if i % 4:
+            catch_up(ours, token_ids[:, 1:])
+        step(sparse, ours, token_ids, weight)
+        step(dense, torchs, token_ids, weight)
+        average.update_parameters(sparse)
+        expected.lerp_(dense.weight.detach(), 1 - decay if i else 1)
+        if i % 20 == 0 or i > 57:
+            catch_up(ours)
+            torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(average.module.weight.detach(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_all_other_weights_are_averaged_too() -> None:
+    model = nn.Sequential(Embedding(6, 3), nn.Linear(3, 2))
+    optimizers = build_optimizers(model, CONFIG)
+    average, expected = averaged(model, optimizers, 0.5), None
+    for row in (1, 2, 4):
+        model(torch.tensor([[row]])).square().sum().backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        average.update_parameters(model)
+        now = model[1].weight.detach().clone()
+        expected = now if expected is None else (expected + now) / 2
+    assert expected is not None
+    torch.testing.assert_close(average.module[1].weight.detach(), expected)
 
 
 def test_a_drift_is_followed_until_it_rests() -> None:

@@ -103,3 +103,10 @@ def test_framed_sequences_begin_with_start_and_end_with_end(lists: list[list[int
     assert [ids.tolist() for ids in short] == [
         [START, *(i if i < 10 else UNKNOWN for i in ids[:2]), END] for ids in lists
     ]
+
+
+@given(LISTS)
+def test_distinct_sequences_make_up_all(lists: list[list[int]]) -> None:
+    firsts, kinds = Sequences.from_lists(lists).distinct()
+    assert [lists[first] for first in firsts] == list(map(list, dict.fromkeys(map(tuple, lists))))
+    assert [lists[firsts[kind]] for kind in kinds] == lists

@@ -38,22 +38,25 @@ class Batch:
         (batch,), or None where the data has none.
     indices
         (batch,), which sequences of the data these are.
+    counts
+        (batch,), how many sequences of the batch each stands for, where equal ones are read once; else None.
     """
 
     token_ids: TokenIds
     lengths: Lengths
     labels: Labels | None
     indices: Tensor
+    counts: Tensor | None = None
 
     @property
     def tokens(self) -> int:
-        """Tokens that are read, padding not among them."""
-        return int(self.lengths.sum())
+        """Tokens of all its sequences, padding not among them."""
+        return int(self.lengths.sum() if self.counts is None else self.lengths @ self.counts)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on ``device``."""
-        labels = None if self.labels is None else self.labels.to(device)
-        return Batch(self.token_ids.to(device), self.lengths.to(device), labels, self.indices)
+        labels, counts = (None if part is None else part.to(device) for part in (self.labels, self.counts))
+        return Batch(self.token_ids.to(device), self.lengths.to(device), labels, self.indices, counts)
 
 
 class Batches:
@@ -67,14 +70,18 @@ class Batches:
         Budget, noise, rounding.
     seed
         The batches of epoch ``e`` follow from this and ``e`` alone.
+    share
+        Put only one of a batch's equal sequences into it, and their number beside it: a batch of a formal language is
+        full of them, and what a model makes of one it makes of all, unless dropout is drawn for each.
     """
 
-    def __init__(self, sequences: Sequences, config: BatchConfig, seed: int) -> None:
+    def __init__(self, sequences: Sequences, config: BatchConfig, seed: int, *, share: bool = False) -> None:
         if len(sequences) == 0 or int(sequences.lengths.min()) == 0:
             raise DataError("There is nothing to read: no text, or an empty one.", "Leave empty texts out.")
         self.sequences = sequences
         self.config = config
         self.seed = seed
+        self.kinds = sequences.distinct()[1] if share else None
 
     def epoch(self, epoch: int) -> Plan:
         """Return the shuffled plan of one epoch."""
@@ -96,7 +103,12 @@ class Batches:
 
     def read(self, plan: Plan) -> Iterator[Batch]:
         """Make the batches of ``plan``."""
-        return (collate(self.sequences, indices, self.config.length_multiple) for indices in plan)
+        for indices in plan:
+            read, counts = indices, None
+            if self.kinds is not None:
+                _, firsts, counts = np.unique(self.kinds[indices], return_index=True, return_counts=True)
+                read = indices[firsts]
+            yield collate(self.sequences, read, self.config.length_multiple, counts)
 
     def padding_share(self, plan: Plan) -> float:
         """Return how much of the batches of ``plan`` is padding, between 0 and 1."""
@@ -153,7 +165,12 @@ def _fill_packed(order: NDArray[np.int64], lengths: NDArray[np.int64], config: B
     return np.split(order, np.flatnonzero(np.diff(batch)) + 1)
 
 
-def collate(sequences: Sequences, indices: NDArray[np.int64], length_multiple: int = 1) -> Batch:
+def collate(
+    sequences: Sequences,
+    indices: NDArray[np.int64],
+    length_multiple: int = 1,
+    counts: NDArray[np.int64] | None = None,
+) -> Batch:
     """Make one padded batch of those sequences, its width a multiple of ``length_multiple``."""
     lengths = sequences.lengths[indices]
     width = _rounded_up(int(lengths.max()), length_multiple)
@@ -163,6 +180,7 @@ def collate(sequences: Sequences, indices: NDArray[np.int64], length_multiple: i
         torch.from_numpy(lengths),
         labels,
         torch.from_numpy(indices),
+        None if counts is None else torch.from_numpy(counts),
     )
 
 

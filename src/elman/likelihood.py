@@ -33,8 +33,13 @@ def model_nats(
     description: str,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Nats:
-    """Return what each string costs the model, in the order of ``batches.sequences`` (framed by .start and .end)."""
-    nats = np.zeros(len(batches.sequences))
+    """Return what each string costs the model, in the order of ``batches.sequences`` (framed by .start and .end).
+
+    Of equal strings one is read.
+    """
+    firsts, kinds = batches.sequences.distinct()
+    batches = Batches(batches.sequences.select(firsts), batches.config, batches.seed)
+    nats = np.zeros(len(firsts))
     was_training = model.training
     model.eval()
     try:
@@ -52,7 +57,7 @@ def model_nats(
                 after_batch()
     finally:
         model.train(was_training)
-    return nats
+    return nats[kinds]
 
 
 def true_nats(law: Language, strings: Sequence[Sequence[str]]) -> Nats:

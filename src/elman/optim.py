@@ -16,12 +16,16 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 from torch.optim.adam import adam
+from torch.optim.swa_utils import AveragedModel
 
 from elman.config import OptimConfig
 from elman.models.embedding import Embedding, those_read
 
 NEGLIGIBLE = 1e-9
 """A drift is followed until a step of it is so small a part of the first."""
+
+ROWS_AT_ONCE = 4_096
+"""All rows are brought up to date in parts, so that no copy of the whole table is made."""
 
 
 class RowWiseAdam(Optimizer):
@@ -37,8 +41,10 @@ class RowWiseAdam(Optimizer):
 
         drift_t = Σ_s  η_s √(1 − β₂^s) / (1 − β₁^s) · (β₁ / √β₂)^(s−t)
 
-    This is exact but for ε, which is added to √v instead of to each √v_s. An average of the weights that is taken at
-    every step (``ema_decay``) reads each row as it stands, so there a row that is behind counts as it was.
+    This is exact but for ε, which is added to √v instead of to each √v_s. An average of the weights, a_s = d a_(s−1) +
+    (1 − d) w_s, is known as long as the weights are: with w_s and drift_t as they are after n steps without a gradient,
+
+        a_s = dⁿ a_t + (1 − dⁿ) (w_s + m / √v · drift_t) − m / √v · D_t,   D_t = d D_t + (1 − d) drift_t at every step.
 
     Parameters
     ----------
@@ -53,6 +59,17 @@ class RowWiseAdam(Optimizer):
     ) -> None:
         # "fused" makes load_state_dict bring the count of steps to the table's device, where the fused kernel wants it.
         super().__init__(tables, {"lr": lr, "betas": betas, "eps": eps, "fused": True})
+        self.averages: dict[Tensor, Tensor] = {}
+        self.decay = 0.0
+
+    @property
+    def tables(self) -> list[Tensor]:
+        """All that it moves."""
+        return [table for group in self.param_groups for table in group["params"]]
+
+    def keep_average(self, averages: dict[Tensor, Tensor], decay: float) -> None:
+        """From now on keep an average of each table's weights up to date; :meth:`catch_up` of all makes it whole."""
+        self.averages, self.decay = averages, decay
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -66,45 +83,72 @@ class RowWiseAdam(Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state; ValueError where it is another optimiser's."""
+        known = {"step", "moved_in", "drift", "drifted", "average_drift", "exp_avg", "exp_avg_sq"}
         for state in state_dict["state"].values():
-            if missing := {"step", "moved_in", "drift", "exp_avg", "exp_avg_sq"} - state.keys():
+            if missing := known - state.keys():
                 raise ValueError(f"a table's moments come without {', '.join(sorted(missing))}")
         super().load_state_dict(state_dict)
 
     @torch.no_grad()
     def catch_up(self, token_ids: Tensor | None = None) -> None:
-        """Bring the rows of those tokens, or all, to where dense Adam has them after the steps so far."""
+        """Bring the rows of those tokens, or all (and their average), to where dense Adam has them by now."""
         for group in self.param_groups:
             for table in group["params"]:
-                if not self.state[table]:
-                    continue
-                if token_ids is None:
-                    rows = torch.arange(len(table), device=table.device)
-                else:
-                    rows = those_read(token_ids, len(table))
-                self._catch_up(table, rows, group)
+                if self.state[table]:
+                    if token_ids is None:
+                        self._settle_all(table, group)
+                    else:
+                        self._follow_drift(table, those_read(token_ids, len(table)), group)
 
-    def _catch_up(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> None:
+    def _follow_drift(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> None:
+        """Move rows by what of their drift they have not made yet; their moments wait for the next gradient."""
+        state = self.state[table]
+        drift = state["drift"].index_select(0, state["moved_in"].index_select(0, rows).long())
+        ahead = drift - state["drifted"].index_select(0, rows)
+        behind = ahead.nonzero().squeeze(1)
+        rows, drift, ahead = (part.index_select(0, behind) for part in (rows, drift, ahead))
+        weights, means, squares = (part.index_select(0, rows) for part in self._parts(table)[:3])
+        table.index_copy_(
+            0, rows, weights.addcdiv_(means.mul_(ahead[:, None]), squares.sqrt_().add_(group["eps"]), value=-1)
+        )
+        state["drifted"].index_copy_(0, rows, drift)
+
+    def _settled(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> list[Tensor]:
+        """Return weights, moments and average of rows, as dense Adam has them after the steps so far."""
         state = self.state[table]
         since = state["moved_in"].index_select(0, rows)
-        behind = since < state["step"]
-        rows, since = rows[behind], since[behind]
-        weights, means, squares = (part.index_select(0, rows) for part in self._parts(table))
-        drift = state["drift"].index_select(0, since.long())
-        weights.addcdiv_(means * drift[:, None], squares.sqrt() + group["eps"], value=-1)
+        drift, average_drift = (
+            state[name].index_select(0, since.long())[:, None] for name in ("drift", "average_drift")
+        )
+        weights, means, squares, *averages = (part.index_select(0, rows) for part in self._parts(table))
+        steps = (state["step"] - since)[:, None]
+        ahead = drift - state["drifted"].index_select(0, rows)[:, None]
+        if averages or bool(ahead.any()):
+            direction = means / squares.sqrt().add_(group["eps"])
+            weights.addcmul_(direction, ahead, value=-1)
+        for average in averages:
+            left = torch.pow(self.decay, steps)
+            average.mul_(left).addcmul_(weights, 1 - left).addcmul_(direction, (1 - left) * drift - average_drift)
         for moment, beta in zip((means, squares), group["betas"], strict=True):
-            moment.mul_(torch.pow(beta, state["step"] - since)[:, None])
-        self._put_back(table, rows, (weights, means, squares))
+            moment.mul_(torch.pow(beta, steps))
+        return [weights, means, squares, *averages]
+
+    def _settle_all(self, table: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[table]
+        moved = (state["moved_in"] > 0) & (state["moved_in"] < state["step"])
+        for rows in moved.nonzero().squeeze(1).split(ROWS_AT_ONCE):
+            self._put_back(table, rows, self._settled(table, rows, group))
 
     def _move(self, table: Tensor, rows: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[table]
         if not state:
             state["step"] = torch.zeros((), device=table.device)
-            state["moved_in"] = table.new_zeros(len(table))  # the step; numbers like the table's, as torch loads them
-            state["drift"] = table.new_zeros(1)
+            for by_row in ("moved_in", "drifted"):  # the former a step; numbers like the table's, as torch loads them
+                state[by_row] = table.new_zeros(len(table))
+            for by_step in ("drift", "average_drift"):
+                state[by_step] = table.new_zeros(1)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(table), torch.zeros_like(table)
-        self._catch_up(table, rows, group)  # those that nobody announced
-        weights, means, squares = (part.index_select(0, rows) for part in self._parts(table))
+        weights, means, squares, *averages = self._settled(table, rows, group)
         beta1, beta2 = group["betas"]
         adam(
             [weights],
@@ -122,26 +166,34 @@ class RowWiseAdam(Optimizer):
             eps=group["eps"],
             maximize=False,
         )
-        self._put_back(table, rows, (weights, means, squares))
+        for average in averages:
+            average.lerp_(weights, 1 - self.decay)
+        self._put_back(table, rows, [weights, means, squares, *averages])
         self._drift_on(state, group)
 
-    def _parts(self, table: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return table, self.state[table]["exp_avg"], self.state[table]["exp_avg_sq"]
+    def _parts(self, table: Tensor) -> list[Tensor]:
+        averages = [self.averages[table]] if self.averages else []
+        return [table, self.state[table]["exp_avg"], self.state[table]["exp_avg_sq"], *averages]
 
-    def _put_back(self, table: Tensor, rows: Tensor, moved: tuple[Tensor, Tensor, Tensor]) -> None:
+    def _put_back(self, table: Tensor, rows: Tensor, moved: list[Tensor]) -> None:
+        state = self.state[table]
         for part, values in zip(self._parts(table), moved, strict=True):
             part.index_copy_(0, rows, values)
-        self.state[table]["moved_in"].index_fill_(0, rows, float(self.state[table]["step"]))
+        state["moved_in"].index_fill_(0, rows, float(state["step"]))
+        state["drifted"].index_fill_(0, rows, 0)
 
     def _drift_on(self, state: dict[str, Any], group: dict[str, Any]) -> None:
         """Add the step that was made to the drift since every earlier one."""
         step, (beta1, beta2) = int(state["step"]), group["betas"]
         ratio = beta1 / math.sqrt(beta2)
-        recent = state["drift"][max(0, step - _reach(ratio)) :]
+        first = max(1, step - _reach(ratio))  # what was never moved does not drift
+        recent = state["drift"][first:]
         rate = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
         ages = torch.arange(len(recent), 0, -1, dtype=recent.dtype, device=recent.device)
         recent += rate * torch.pow(ratio, ages)
-        state["drift"] = torch.cat([state["drift"], recent.new_zeros(1)])
+        state["average_drift"].lerp_(state["drift"], 1 - self.decay)
+        for name in ("drift", "average_drift"):
+            state[name] = torch.cat([state[name], state[name].new_zeros(1)])
 
 
 def _reach(ratio: float) -> int:
@@ -177,6 +229,29 @@ def build_optimizers(model: nn.Module, config: OptimConfig) -> list[Optimizer]:
     betas = config.beta1, config.beta2
     dense = AdamW(groups, lr=config.learning_rate, betas=betas, weight_decay=config.weight_decay, fused=True)
     return [dense, RowWiseAdam(row_wise, config.learning_rate, betas)] if row_wise else [dense]
+
+
+def averaged(model: nn.Module, optimizers: Iterable[Optimizer], decay: float) -> AveragedModel:
+    """Return an average of the model's weights: a_1 = w_1, a_s = d a_(s−1) + (1 − d) w_s after every step.
+
+    ``update_parameters`` is to be called after each. Tables that are moved by rows are averaged by rows, by their
+    optimiser; :func:`catch_up` of all makes that average whole, for it to be looked at.
+    """
+    row_wise = [optimizer for optimizer in optimizers if isinstance(optimizer, RowWiseAdam)]
+    by_rows = {table.data_ptr() for optimizer in row_wise for table in optimizer.tables}
+
+    def average_dense(averages: Iterable[Tensor], weights: Iterable[Tensor], _: int | Tensor) -> None:
+        dense = [
+            (average, now) for average, now in zip(averages, weights, strict=True) if now.data_ptr() not in by_rows
+        ]
+        if dense:
+            torch._foreach_lerp_([average for average, _ in dense], [now for _, now in dense], 1 - decay)
+
+    average = AveragedModel(model, multi_avg_fn=average_dense)
+    averages: dict[Tensor, Tensor] = dict(zip(model.parameters(), average.module.parameters(), strict=True))
+    for optimizer in row_wise:
+        optimizer.keep_average({table: averages[table].detach() for table in optimizer.tables}, decay)
+    return average
 
 
 def learning_rate(config: OptimConfig, epochs_done: float, epochs: int) -> float:

@@ -15,7 +15,7 @@ from torch import Tensor
 from elman.config import SamplingConfig
 from elman.errors import ConfigError
 from elman.models.language_model import LanguageModel
-from elman.models.recurrent import State, picked
+from elman.models.recurrent import picked
 from elman.progress import Meter
 from elman.seeding import derive
 from elman.vocab import END, PAD, START
@@ -67,6 +67,7 @@ def _draw_together(
 ) -> Iterator[Sample]:
     device = generator.device
     logits, states = model(torch.tensor([[START, *prompt]], device=device))
+    step = model.stepper()
     rows = torch.zeros(count, dtype=torch.long, device=device)
     states, logits = picked(states, rows), logits[:, -1].expand(count, -1)
     alive = torch.arange(count, device=device)
@@ -79,7 +80,7 @@ def _draw_together(
             alive, drawn, states = alive[going_on], drawn[going_on], picked(states, going_on)
         if len(alive) == 0:
             break
-        logits, states = _next(model, drawn, states)
+        logits, states = step(drawn, states)
     unfinished = set(alive.tolist())
     strings: list[list[int]] = [list(prompt) for _ in range(count)]
     for writers, tokens in steps:
@@ -89,15 +90,11 @@ def _draw_together(
     return (Sample(string, row in unfinished) for row, string in enumerate(strings))
 
 
-def _next(model: LanguageModel, drawn: Tensor, states: list[State]) -> tuple[Tensor, list[State]]:
-    logits, states = model(drawn[:, None], states)
-    return logits[:, -1], states
-
-
 def choose(logits: Float[Tensor, "rows vocab"], config: SamplingConfig, generator: torch.Generator) -> Tensor:
     """Draw a token for each row. ``.pad`` and ``.start`` stand in no string, so they are never drawn."""
     logits = logits.float().clone()
-    logits[:, [PAD, START]] = -torch.inf
+    for never in (PAD, START):
+        logits[:, never] = -torch.inf
     if config.temperature == 0:
         return logits.argmax(dim=1)
     if config.top_k is not None and config.top_k < logits.shape[1]:

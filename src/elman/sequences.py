@@ -86,6 +86,14 @@ class Sequences:
         """Read ids of ``vocab_size`` and above as ``.unk``."""
         return replace(self, vocab_size=vocab_size)
 
+    def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return where each kind of equal sequences comes first, and (n,) of which kind each sequence is."""
+        numbers: dict[bytes, int] = {}
+        spans = zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
+        each = (numbers.setdefault(self.tokens[s : s + n].tobytes(), len(numbers)) for s, n in spans)
+        kinds = np.fromiter(each, np.int64, len(self))
+        return np.unique(kinds, return_index=True)[1], kinds
+
     def framed(self) -> "Sequences":
         """Put ``.start`` before and ``.end`` behind every sequence; this copies the tokens."""
         lengths = self.lengths + 2

@@ -108,9 +108,10 @@ class LanguageModelling:
     def __init__(self, config: RunConfig, dataset: Dataset) -> None:
         self.config = config
         self.dataset = dataset
-        self.train, self.val = (
-            Batches(dataset.split(split).framed(), config.batches, config.loop.seed) for split in ("train", "val")
-        )
+        options, model = config.batches, config.model
+        alike = model.word_dropout == model.embedding_dropout == model.top_dropout == 0  # what equal strings come to
+        self.train = Batches(dataset.split("train").framed(), options, config.loop.seed, share=alike)
+        self.val = Batches(dataset.split("val").framed(), options, config.loop.seed)
         self.judge = None if dataset.language is None else Judge(dataset)
         strings = [dataset.vocab.decode(ids.tolist()) for ids in dataset.split("val")] if self.judge else []
         self.truth = true_nats(self.judge.law, strings) if self.judge else None
@@ -125,8 +126,9 @@ class LanguageModelling:
             lengths = (batch.lengths - 1,) if options.packed else ()
             logits, states_after = forward(read, states, *lengths)
             states = detached(states_after)
-            flat, labels = logits.flatten(0, 1), targets.flatten()
-            yield cross_entropy_nats(flat, labels, ignored), correct(flat, labels, ignored)
+            counts = None if batch.counts is None else batch.counts[:, None].expand_as(targets).flatten()
+            scored = logits.flatten(0, 1), targets.flatten(), ignored, counts
+            yield cross_entropy_nats(*scored), correct(*scored)
 
     def measure(self, fabric: Fabric, model: nn.Module, epoch: int, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Return cross-entropy, distance from the generator where it is known, and what samples look like."""

@@ -18,6 +18,9 @@ Lengths = Int[Tensor, " batch"]
 
 Labels = Int[Tensor, " batch"]
 
+Counts = Int[Tensor, " batch"]
+"""How many items each row stands for."""
+
 PaddingMask = Bool[Tensor, "batch time"]
 """True at padding."""
 

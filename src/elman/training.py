@@ -5,22 +5,18 @@ every few minutes, and on Ctrl-C; all random choices follow from the seed and th
 """
 
 import math
-import os
 import platform
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
 from elman import __version__
@@ -39,9 +35,10 @@ from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
 from elman.files import write_json
 from elman.inference import build_model, make_fabric
+from elman.interrupts import interruptible
 from elman.losses import Total
 from elman.memory import kept_memory
-from elman.optim import build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
+from elman.optim import averaged, build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
 from elman.progress import Meter, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
@@ -50,9 +47,6 @@ from elman.vocab import UNKNOWN
 
 SMALL = 64
 """A hidden state of fewer numbers is computed by one thread: several wait for each other longer than they work."""
-
-ONE_PRESS_SECONDS = 1.0
-"""A terminal and a wrapper may both pass one Ctrl-C on; signals so close together are one."""
 
 
 @dataclass
@@ -107,7 +101,7 @@ def train(
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
-    with run.locked(), _threads(run.config), kept_memory(), _interruptible() as interrupted:
+    with run.locked(), _threads(run.config), kept_memory(), interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch)
         try:
             fit(session)
@@ -133,9 +127,9 @@ def set_up(
         model = build_model(config, len(dataset.vocab), len(dataset.class_names))
     forward = fabric.setup_module(model)
     decay = config.optim.ema_decay
-    averaging = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]  # torch's
-    average = AveragedModel(model, multi_avg_fn=averaging) if decay else None
-    state = State(model, build_optimizers(model, config.optim), average, Position())
+    optimizers = build_optimizers(model, config.optim)
+    average = averaged(model, optimizers, decay) if decay else None
+    state = State(model, optimizers, average, Position())
     load_checkpoint(run.checkpoints, state)
     run.forget_after(state.position.step, state.position.epoch)
     return Session(
@@ -358,31 +352,3 @@ def _threads(config: RunConfig) -> Iterator[None]:
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(before)
-
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets; a second one ends the process at once."""
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # only the main thread may handle signals
-        return
-
-    first = 0.0
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal first
-        if interrupted.is_set():
-            if time.monotonic() - first > ONE_PRESS_SECONDS:
-                signal.default_int_handler(number, frame)
-            return
-        first = time.monotonic()
-        interrupted.set()
-        os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print may not be interrupted by itself
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield interrupted
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -11,7 +11,7 @@ from elman.config import ModelConfig
 from elman.models.classifier import Classifier
 from elman.models.embedding import Embedding, distinct_ids, drop_words
 from elman.models.placed import Placed
-from elman.models.pooling import pooling
+from elman.models.pooling import LinearMax, pooling
 from elman.vocab import PAD, UNKNOWN
 
 MODELS = [
@@ -85,7 +85,12 @@ def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
     x = model.embedding(token_ids).detach().requires_grad_()
     each_its_own = Placed(x.flatten(0, 1), torch.arange(token_ids.numel()).view_as(token_ids))
     features = model.layer(each_its_own, lengths)
-    above_zero = Placed(features.rows + 100, features.places)  # the ReLU may well be zero at a token
+    above_zero = features  # the ReLU may well be zero at a token
+    if features.linear is None:
+        above_zero = Placed(features.rows + 100, features.places)
+    else:
+        with torch.no_grad():
+            features.linear.bias.add_(100)
     model.head(model.pool(above_zero, lengths)).square().sum().backward()
     moved = x.grad.abs().sum(dim=-1)
     inside = torch.arange(7) < lengths[:, None]
@@ -120,6 +125,36 @@ def test_pooling_is_of_the_relu_of_each_sequence_alone(name: str) -> None:
         steps = torch.relu(rows[places[row, :length]])
         expected = {"max": steps.max(dim=0).values, "mean": steps.mean(dim=0), "last": steps[-1]}[name]
         close(found[row], expected)
+
+
+@pytest.mark.parametrize("name", ["max", "mean", "last"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_linear_layer_that_is_left_to_the_pool_comes_before_it(name: str, bidirectional: bool) -> None:
+    """The same values and the same gradients, also of rows that no place shows and of features that nothing wins."""
+    torch.manual_seed(0)
+    places, lengths = texts()
+    linear = nn.Linear(5, 6).double()
+    needed = [torch.randn(25, 5, dtype=torch.float64, requires_grad=True), *linear.parameters()]
+    weight = torch.randn(4, 6, dtype=torch.float64)
+    pool = pooling(name, bidirectional=bidirectional)
+    found = []
+    for x in (Placed(needed[0], places, linear), Placed(linear(needed[0]), places)):
+        pooled = pool(x, lengths)
+        found.append([pooled, *torch.autograd.grad((pooled * weight).sum(), needed)])
+    for ours, definition in zip(*found, strict=True):
+        close(ours, definition)
+
+
+def test_gradcheck_of_a_linear_layer_under_a_maximum() -> None:
+    torch.manual_seed(0)
+    places, lengths = texts()
+    members, starts = places[torch.arange(7) < lengths[:, None]], lengths.cumsum(0) - lengths
+
+    def pooled(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        return LinearMax.apply(rows, weight, bias, members, starts)
+
+    shapes = (20, 5), (6, 5), (6,)
+    assert torch.autograd.gradcheck(pooled, [torch.randn(s, dtype=torch.float64).requires_grad_() for s in shapes])
 
 
 @pytest.mark.parametrize("sparse", [True, False])

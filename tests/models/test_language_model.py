@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from elman.batching import shifted
 from elman.config import ModelConfig
+from elman.models import recurrent
 from elman.models.language_model import LanguageModel
 from elman.models.placed import Placed
 from elman.models.recurrent import LAYERS, Recurrent, detached, picked
@@ -59,6 +60,23 @@ def test_the_states_of_picked_rows_go_on_as_those_rows(cell: str) -> None:
     _, states = model(before)
     found, _ = model(after[rows], picked(states, rows))
     torch.testing.assert_close(found, model(tokens())[0][rows, 5:], **EXACT)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("options", [{"num_layers": 1}, {"num_layers": 3, "stack": "sum"}, {"tied": True}])
+@pytest.mark.parametrize("small_alphabet", [1, 100])
+def test_a_step_made_ready_is_a_step(
+    cell: str, options: dict[str, object], small_alphabet: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recurrent, "SMALL_ALPHABET", small_alphabet)
+    model = model_of(cell, **options)
+    logits, states = model(tokens())
+    step = model.stepper()
+    _, stepped = model(tokens()[:, :1])
+    for t in range(1, tokens().shape[1]):
+        found, stepped = step(tokens()[:, t], stepped)
+        torch.testing.assert_close(found, logits[:, t], **EXACT)
+    torch.testing.assert_close(stepped, states, **EXACT)
 
 
 @pytest.mark.parametrize("cell", LAYERS)

@@ -60,6 +60,28 @@ def test_equals_its_loop_forward_and_backward(
 
 
 @pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["padded", "shrinking"])
+def test_rows_dealt_out_step_by_step_are_rows_dealt_out_at_once(name: str, lengths: Tensor | None) -> None:
+    _, fast, shapes = FORMS[name]
+    rows = 6
+    inputs = arguments([(rows, shapes[0][2]), *shapes[1:]])
+    places = torch.randint(rows - 1, (TIME, BATCH))  # the last row stands nowhere
+    reading = None if lengths is None else active(lengths, TIME)
+    inside = torch.ones(TIME, BATCH, 1) if lengths is None else (torch.arange(TIME)[:, None] < lengths)[:, :, None]
+    expected = each(fast(torch.nn.functional.embedding(places, inputs[0]), *inputs[1:], reading))
+    weights = [torch.randn_like(output) * inside for output in expected]
+    with torch.no_grad():
+        unkept = each(fast(*inputs, reading, places))
+    found = each(fast(*inputs, reading, places))
+    for ours, theirs, without in zip(found, expected, unkept, strict=True):
+        assert torch.equal(ours, theirs)
+        assert torch.equal(without, theirs)
+    grads = (with_gradients(outputs, weights, inputs) for outputs in (found, expected))
+    for ours, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", FORMS)
 def test_gradcheck(name: str) -> None:
     _, fast, shapes = FORMS[name]
     assert torch.autograd.gradcheck(fast, arguments(shapes))
@@ -85,7 +107,7 @@ def test_read_equals_torchs_own_layer(kind: type[RNN] | type[GRU] | type[LSTM]) 
     needed = [x, *layer.parameters(), *(states if kind is LSTM else states[:1])]
     weight = torch.randn(BATCH, TIME, SIZE, dtype=torch.float64)
     found = []
-    for outputs, after in (layer(x, before), layer.read(layer.project(x.transpose(0, 1)), before)):
+    for outputs, after in (layer(x, before), layer.read(layer.project(x.transpose(0, 1)), None, before)):
         batch_first = outputs if not found else outputs.transpose(0, 1)
         total = (batch_first * weight).sum() + sum((part * weight[:, 0]).sum() for part in each(after))
         found.append([batch_first, *each(after), *torch.autograd.grad(total, needed)])
@@ -98,9 +120,9 @@ def test_half_precision_products_stay_near(kind: type[RNN] | type[GRU] | type[LS
     torch.manual_seed(0)
     layer = kind(32, 32)
     x = torch.randn(20, 8, 32)
-    exact, _ = layer.read(layer.project(x), None)
+    exact, _ = layer.read(layer.project(x), None, None)
     with torch.autocast("cpu", torch.bfloat16):
-        rounded, _ = layer.read(layer.project(x), None)
+        rounded, _ = layer.read(layer.project(x), None, None)
     assert rounded.dtype == torch.float32
     assert 0 < (rounded - exact).abs().max() < 0.05
     exact.square().sum().backward()

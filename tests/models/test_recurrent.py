@@ -60,7 +60,7 @@ def test_a_narrow_lstm_is_read_by_torch(monkeypatch: pytest.MonkeyPatch) -> None
     stack, x = Recurrent("lstm", 3, 5), placed(torch.randn(4, 9, 3))
     wide = stack(x, LENGTHS).dense()
     monkeypatch.setattr("elman.models.recurrent.WIDE_LSTM", 4 * 5 + 1)
-    monkeypatch.setattr("elman.models.lstm.LSTM.read", None)
+    monkeypatch.setattr("elman.models.lstm.LSTM.read", lambda *_: pytest.fail("it was read in our own way"))
     inside = (torch.arange(9) < LENGTHS[:, None])[:, :, None]
     torch.testing.assert_close(stack(x, LENGTHS).dense() * inside, wide * inside)
 
@@ -88,6 +88,20 @@ def test_bidirectional_reads_each_sequence_from_its_own_end(cell: str) -> None:
     back = stack(placed(x), torch.tensor([4])).dense()[:, :4, 5:]
     turned, _ = stack.backwards[0](x[:, :4].flip(1))
     torch.testing.assert_close(back, turned.flip(1), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", LAYERS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_summed_stack_adds_what_its_layers_hand_on(cell: str, bidirectional: bool) -> None:
+    stack = Recurrent(cell, 3, 3, num_layers=2, bidirectional=bidirectional, stack="sum").double()
+    lower = Recurrent(cell, 3, 3, bidirectional=bidirectional).double()
+    lower.load_state_dict({name: value for name, value in stack.state_dict().items() if "wards.0." in name})
+    deep = Recurrent(cell, 3, 3, num_layers=2, bidirectional=bidirectional).double()
+    deep.load_state_dict(stack.state_dict())
+    x = placed(torch.randn(4, 9, 3, dtype=torch.float64))
+    inside = (torch.arange(9) < LENGTHS[:, None])[:, :, None]
+    found, *parts = (layers(x, LENGTHS).dense() * inside for layers in (stack, lower, deep))
+    torch.testing.assert_close(found, sum(parts), rtol=1e-12, atol=1e-12)
 
 
 def values(states: list[Any]) -> list[Tensor]:

@@ -1,6 +1,7 @@
 """The course's table of models: embedding → layer → ReLU → global pool over time → linear."""
 
 from itertools import pairwise
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -68,11 +69,11 @@ class MLP(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(*pair) for pair in pairwise(sizes))
 
     def forward(self, x: Placed, lengths: Lengths) -> Placed:  # noqa: ARG002 (no step looks at another)
-        """Return (batch, time, hsize): each distinct word is computed once. The last ReLU is left to the pool."""
+        """Return (batch, time, hsize): each distinct word is computed once. The last layer is left to the pool."""
         rows = x.rows
         for layer in self.layers[:-1]:
             rows = F.relu(layer(rows))
-        return Placed(self.layers[-1](rows), x.places)
+        return Placed(rows, x.places, cast(nn.Linear, self.layers[-1]))
 
 
 def build_layer(config: ModelConfig) -> MLP | Recurrent:

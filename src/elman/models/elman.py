@@ -16,7 +16,21 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from elman.models.products import outer_products, tanh_backward
-from elman.models.time_major import Active, Matrix, Projected, State, TimeMajor, blank, everyone, last
+from elman.models.time_major import (
+    Active,
+    AtStep,
+    Matrix,
+    Places,
+    Projected,
+    State,
+    TimeMajor,
+    at_step,
+    blank,
+    everyone,
+    last,
+    time_and_batch,
+    to_rows,
+)
 from elman.tensors import Features, Lengths
 
 
@@ -58,27 +72,57 @@ class Elman(nn.Module):
         All outputs (batch, time, outsize), and each sequence's last hidden state (batch, hsize). What stands
         behind a sequence's end is of no meaning.
         """
-        outputs, hidden = self.read(self.project(x.transpose(0, 1)), hidden, lengths=lengths)
-        return outputs.transpose(0, 1), hidden
+        states, hidden = self.read(self.project(x.transpose(0, 1)), None, hidden, lengths=lengths)
+        return self.lin2(states).transpose(0, 1), hidden
+
+    @property
+    def output(self) -> nn.Linear:
+        """What comes behind the states that :meth:`read` returns."""
+        return self.lin2
 
     def project(self, x: Tensor) -> Tensor:
         """Return what the input adds at a step, W_ih x + b: (…, insize) → (…, hsize)."""
         return F.linear(x, self.lin1.weight[:, : self.insize], self.lin1.bias)
 
     def read(
-        self, projected: Projected, hidden: State | None, active: Active | None = None, lengths: Lengths | None = None
-    ) -> tuple[Tensor, State]:
-        """Read sequences that are projected already: what ``forward`` does, time first.
+        self,
+        projected: Projected,
+        places: Places | None,
+        hidden: State | None,
+        active: Active | None = None,
+        lengths: Lengths | None = None,
+    ) -> tuple[TimeMajor, State]:
+        """Read sequences that are projected already: what ``forward`` does, time first, and without the last layer.
 
-        ``active`` is for sequences from long to short: how many are still being read at each step.
+        Parameters
+        ----------
+        projected, places
+            (time, batch, hsize), and None; or (rows, hsize), and (time, batch) which row stands where.
+        hidden, lengths
+            As for ``forward``.
+        active
+            For sequences from long to short: how many are still being read at each step.
         """
         W_hh = self.lin1.weight[:, self.insize :]
         # Under autocast the products come in half precision; the state keeps that of the weights.
         projected = projected.to(W_hh.dtype)
-        hidden = projected.new_zeros(projected.shape[1:]) if hidden is None else hidden.to(W_hh.dtype)
-        states = recurrence(projected, hidden, W_hh, active) if self.fast else loop(projected, hidden, W_hh)
-        outputs: Tensor = self.lin2(states)
-        return outputs, last(states, lengths)
+        batch = time_and_batch(projected, places)[1]
+        hidden = projected.new_zeros(batch, self.hsize) if hidden is None else hidden.to(W_hh.dtype)
+        if self.fast:
+            states = recurrence(projected, hidden, W_hh, active, places)
+        else:
+            states = loop(projected if places is None else F.embedding(places, projected), hidden, W_hh)
+        return states, last(states, lengths)
+
+    def step(self, projected: Tensor, hidden: State) -> tuple[Tensor, State]:
+        """Read one step that is projected already; return h, without the last layer, and the state after it."""
+        hidden = step(projected, hidden, self.lin1.weight[:, self.insize :])
+        return hidden, hidden
+
+
+def step(projected: AtStep, hidden: State, W_hh: Matrix) -> State:
+    """Return h_t, (batch, hidden), from W_ih x_t + b and h_{t-1}."""
+    return torch.tanh(projected + hidden @ W_hh.T)
 
 
 def loop(projected: TimeMajor, hidden: State, W_hh: Matrix) -> TimeMajor:
@@ -98,8 +142,8 @@ def loop(projected: TimeMajor, hidden: State, W_hh: Matrix) -> TimeMajor:
     All states (time, batch, hidden).
     """
     states = []
-    for step in projected:
-        hidden = torch.tanh(step + hidden @ W_hh.T)
+    for a_t in projected:
+        hidden = step(a_t, hidden, W_hh)
         states.append(hidden)
     return torch.stack(states)
 
@@ -117,22 +161,24 @@ class TanhRecurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, hidden: Tensor, W_hh: Tensor, active: Active) -> Tensor:
+    def forward(
+        ctx: Any, projected: Tensor, hidden: Tensor, W_hh: Tensor, active: Active, places: Places | None
+    ) -> Tensor:
         """Return all states (time, batch, hidden)."""
-        states = blank(projected, active)
+        states = blank(projected, active, *hidden.shape)
         h = hidden
-        for a_t, h_t, n in zip(projected, states, active, strict=True):
-            h = torch.addmm(a_t[:n], h[:n], W_hh.T, out=h_t[:n]).tanh_()
-        ctx.save_for_backward(states, hidden, W_hh)
-        ctx.active = active
+        for t, n in enumerate(active):
+            h = at_step(projected, places, t, out=states[t, :n]).addmm_(h[:n], W_hh.T).tanh_()
+        ctx.save_for_backward(states, hidden, W_hh, places)
+        ctx.active, ctx.rows = active, len(projected)
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Return the gradients of projected, hidden and W_hh."""
-        states, hidden, W_hh = ctx.saved_tensors
-        deltas = blank(states, ctx.active)
+        states, hidden, W_hh, places = ctx.saved_tensors
+        deltas = blank(states, ctx.active, *hidden.shape)
         after = deltas[0, :0]  # the delta of the step after; after the last there is none
         for t in reversed(range(len(states))):
             n = ctx.active[t]
@@ -141,13 +187,17 @@ class TanhRecurrence(torch.autograd.Function):
             after = tanh_backward(delta, states[t, :n], grad_input=delta)
         grad_hidden = deltas[0] @ W_hh
         grad_W_hh = outer_products(deltas, states, hidden, W_hh.dtype)
-        return deltas, grad_hidden, grad_W_hh, None
+        return to_rows(deltas, places, ctx.rows), grad_hidden, grad_W_hh, None, None
 
 
-def recurrence(projected: TimeMajor, hidden: State, W_hh: Matrix, active: Active | None = None) -> TimeMajor:
+def recurrence(
+    projected: Projected, hidden: State, W_hh: Matrix, active: Active | None = None, places: Places | None = None
+) -> TimeMajor:
     """Return what :func:`loop` returns, and the same gradients, sooner.
 
     ``active`` says how many sequences, from the first on, are read at each step (never more than at the step before);
-    what stands behind an end is zero. None reads all.
+    what stands behind an end is zero. None reads all. With ``places`` the projected are rows, and each step gathers its
+    own: dealt out over all steps at once they would be many times as large.
     """
-    return cast(Tensor, TanhRecurrence.apply(projected, hidden, W_hh, active or everyone(projected)))  # type: ignore[no-untyped-call]  # torch's
+    active = active or everyone(projected, places)
+    return cast(Tensor, TanhRecurrence.apply(projected, hidden, W_hh, active, places))  # type: ignore[no-untyped-call]  # torch's

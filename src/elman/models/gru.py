@@ -19,15 +19,20 @@ from torch.autograd.function import once_differentiable
 from elman.models.products import outer_products, plus_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.models.time_major import (
     Active,
+    AtStep,
     Matrix,
+    Places,
     Projected,
     State,
     TimeMajor,
+    at_step,
     blank,
     everyone,
     last,
     one_earlier,
     stretches,
+    time_and_batch,
+    to_rows,
 )
 from elman.tensors import Lengths
 
@@ -39,6 +44,7 @@ class GRU(nn.GRU):
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
+    output = None
 
     def __init__(self, insize: int, hsize: int) -> None:
         super().__init__(insize, hsize, batch_first=True)
@@ -49,24 +55,41 @@ class GRU(nn.GRU):
         return F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + torch.cat([b_r, b_z, torch.zeros_like(b_z)]))
 
     def read(
-        self, projected: Projected, state: Tensor | None, active: Active | None = None, lengths: Lengths | None = None
+        self,
+        projected: Projected,
+        places: Places | None,
+        state: Tensor | None,
+        active: Active | None = None,
+        lengths: Lengths | None = None,
     ) -> tuple[TimeMajor, Tensor]:
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         projected = projected.to(self.weight_hh_l0.dtype)
-        hidden = projected.new_zeros(projected.shape[1], self.hidden_size) if state is None else state[0]
-        states = recurrence(projected, hidden, self.weight_hh_l0, self.bias_hh_l0[2 * self.hidden_size :], active)
+        batch = time_and_batch(projected, places)[1]
+        hidden = projected.new_zeros(batch, self.hidden_size) if state is None else state[0]
+        b_q = self.bias_hh_l0[2 * self.hidden_size :]
+        states = recurrence(projected, hidden, self.weight_hh_l0, b_q, active, places)
         return states, last(states, lengths)[None]
+
+    def step(self, projected: Tensor, state: Tensor) -> tuple[State, Tensor]:
+        """Read one step that is projected already; return h, and the state after it."""
+        hidden = step(projected, state[0], self.weight_hh_l0, self.bias_hh_l0[2 * self.hidden_size :])
+        return hidden, hidden[None]
+
+
+def step(projected: AtStep, hidden: State, W_hh: Matrix, b_q: Tensor) -> State:
+    """Return h_t, (batch, hidden); the rows of W_hh are those of r, z and n."""
+    x_r, x_z, x_n = projected.chunk(3, dim=1)
+    h_r, h_z, q = (hidden @ W_hh.T).chunk(3, dim=1)
+    r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
+    n = (x_n + r * (q + b_q)).tanh()
+    return (1 - z) * n + z * hidden
 
 
 def loop(projected: Projected, hidden: State, W_hh: Matrix, b_q: Tensor) -> TimeMajor:
     """Follow the definition, a step at a time, and return all h; the rows of W_hh are those of r, z and n."""
     states = []
-    for step in projected:
-        x_r, x_z, x_n = step.chunk(3, dim=1)
-        h_r, h_z, q = (hidden @ W_hh.T).chunk(3, dim=1)
-        r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
-        n = (x_n + r * (q + b_q)).tanh()
-        hidden = (1 - z) * n + z * hidden
+    for x_t in projected:
+        hidden = step(x_t, hidden, W_hh, b_q)
         states.append(hidden)
     return torch.stack(states)
 
@@ -85,32 +108,41 @@ class GRURecurrence(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, hidden: Tensor, W_hh: Tensor, b_q: Tensor, active: Active) -> Tensor:
+    def forward(
+        ctx: Any,
+        projected: Tensor,
+        hidden: Tensor,
+        W_hh: Tensor,
+        b_q: Tensor,
+        active: Active,
+        places: Places | None,
+    ) -> Tensor:
         """Return all h, (time, batch, hidden)."""
-        size = hidden.shape[1]
-        gates = torch.empty_like(projected)
-        states, recurrent = (blank(projected[:, :, :size], active) for _ in range(2))
+        batch, size = hidden.shape
+        gates = projected.new_empty(len(active), batch, 3 * size)
+        states, recurrent = (blank(projected, active, batch, size) for _ in range(2))
         U = W_hh.T.to(product_dtype(W_hh))
         U_rz, U_n = U[:, : 2 * size], U[:, 2 * size :]
         h = hidden
         for t, n in enumerate(active):
-            rz, new = gates[t, :n, : 2 * size], gates[t, :n, 2 * size :]
-            plus_product(projected[t, :n, : 2 * size], h[:n], U_rz, out=rz).sigmoid_()
+            a_t = at_step(projected, places, t, out=gates[t, :n])
+            rz, new = a_t[:, : 2 * size], a_t[:, 2 * size :]
+            plus_product(rz, h[:n], U_rz, out=rz).sigmoid_()
             q = plus_product(b_q, h[:n], U_n, out=recurrent[t, :n])
-            torch.addcmul(projected[t, :n, 2 * size :], rz[:, :size], q, out=new).tanh_()
+            new.addcmul_(rz[:, :size], q).tanh_()
             h = torch.lerp(new, h[:n], rz[:, size:], out=states[t, :n])
-        ctx.save_for_backward(gates, states, recurrent, hidden, U)
-        ctx.active = active
+        ctx.save_for_backward(gates, states, recurrent, hidden, U, places)
+        ctx.active, ctx.rows = active, len(projected)
         return states
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         """Return the gradients of projected, hidden, W_hh and b_q."""
-        gates, states, recurrent, hidden, U = ctx.saved_tensors
-        size = hidden.shape[1]
+        gates, states, recurrent, hidden, U, places = ctx.saved_tensors
+        batch, size = hidden.shape
         W_rz, W_n = U.T[: 2 * size], U.T[2 * size :]
-        grad_gates, grad_q = blank(gates, ctx.active), blank(states, ctx.active)
+        grad_gates, grad_q = (blank(states, ctx.active, batch, width) for width in (3 * size, size))
         grad_h, later = hidden.new_zeros(hidden.shape), 0
         for steps in stretches(gates):
             factors = _factors(gates[steps], recurrent[steps], one_earlier(states, hidden, steps))
@@ -133,7 +165,8 @@ class GRURecurrence(torch.autograd.Function):
         grad_hidden += product(grad_rz[0], W_rz, U.dtype) + product(grad_q[0], W_n, U.dtype)
         each = [outer_products(grads, states, hidden, U.dtype) for grads in (grad_rz, grad_q)]
         grad_W_hh = torch.cat(each)
-        return grad_gates, grad_hidden, grad_W_hh, grad_q.sum(dim=(0, 1)), None
+        grad_projected = to_rows(grad_gates, places, ctx.rows)
+        return grad_projected, grad_hidden, grad_W_hh, grad_q.sum(dim=(0, 1)), None, None
 
 
 def _factors(gates: Tensor, q: Tensor, before: Tensor) -> Tensor:
@@ -151,7 +184,13 @@ def _carry(grad_h: Tensor, grad_later: Tensor, W: Matrix) -> None:
 
 
 def recurrence(
-    projected: Projected, hidden: State, W_hh: Matrix, b_q: Tensor, active: Active | None = None
+    projected: Projected,
+    hidden: State,
+    W_hh: Matrix,
+    b_q: Tensor,
+    active: Active | None = None,
+    places: Places | None = None,
 ) -> TimeMajor:
-    """Return what :func:`loop` returns, and the same gradients, sooner; ``active`` as for the Elman network."""
-    return cast(Tensor, GRURecurrence.apply(projected, hidden, W_hh, b_q, active or everyone(projected)))  # type: ignore[no-untyped-call]  # torch's
+    """Return what :func:`loop` returns, and the same gradients, sooner; the rest as for the Elman network."""
+    active = active or everyone(projected, places)
+    return cast(Tensor, GRURecurrence.apply(projected, hidden, W_hh, b_q, active, places))  # type: ignore[no-untyped-call]  # torch's

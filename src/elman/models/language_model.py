@@ -1,6 +1,6 @@
 """The course's autoregressive model: embedding → recurrent layers → linear, a distribution over the next token."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -70,5 +70,22 @@ class LanguageModel(nn.Module):
         """
         token_ids = drop_words(token_ids, self.word_dropout, training=self.training)
         features, states = self.layer.advance(self.embedding.placed(token_ids), states, lengths)
-        weight = self.embedding.weight if self.head is None else self.head.weight
-        return F.linear(self.dropout(features), weight, self.bias), states
+        return F.linear(self.dropout(features), self.output_weight, self.bias), states
+
+    def stepper(self) -> Callable[[Tensor, Sequence[State]], tuple[Tensor, list[State]]]:
+        """Return a function that reads one token of each sequence: (batch,) and the states before → logits and after.
+
+        What ``forward`` does with time steps of one, and without dropout, made ready once for many steps.
+        """
+        step = self.layer.stepper(self.embedding.weight)
+
+        def read(tokens: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
+            features, states = step(tokens, states)
+            return F.linear(features, self.output_weight, self.bias), states
+
+        return read
+
+    @property
+    def output_weight(self) -> Tensor:
+        """(vocab, hidden), of the last layer: with tied weights the embedding's."""
+        return self.embedding.weight if self.head is None else self.head.weight

@@ -20,15 +20,20 @@ from torch.autograd.function import once_differentiable
 from elman.models.products import outer_products, plus_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.models.time_major import (
     Active,
+    AtStep,
     Matrix,
+    Places,
     Projected,
     State,
     TimeMajor,
+    at_step,
     blank,
     everyone,
     last,
     one_earlier,
     stretches,
+    time_and_batch,
+    to_rows,
 )
 from elman.tensors import Lengths
 
@@ -40,6 +45,7 @@ class LSTM(nn.LSTM):
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
+    output = None
 
     def __init__(self, insize: int, hsize: int) -> None:
         super().__init__(insize, hsize, batch_first=True)
@@ -51,6 +57,7 @@ class LSTM(nn.LSTM):
     def read(
         self,
         projected: Projected,
+        places: Places | None,
         state: tuple[Tensor, Tensor] | None,
         active: Active | None = None,
         lengths: Lengths | None = None,
@@ -58,10 +65,15 @@ class LSTM(nn.LSTM):
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         weight = _gates_first(self.weight_hh_l0)
         projected = projected.to(weight.dtype)
-        zeros = projected.new_zeros(projected.shape[1], self.hidden_size)
+        zeros = projected.new_zeros(time_and_batch(projected, places)[1], self.hidden_size)
         hidden, cell = (zeros, zeros) if state is None else (state[0][0], state[1][0])
-        states, cells = recurrence(projected, hidden, cell, weight, active)
+        states, cells = recurrence(projected, hidden, cell, weight, active, places)
         return states, (last(states, lengths)[None], last(cells, lengths)[None])
+
+    def step(self, projected: Tensor, state: tuple[Tensor, Tensor]) -> tuple[State, tuple[Tensor, Tensor]]:
+        """Read one step that is projected already; return h, and the state after it."""
+        hidden, cell = step(projected, state[0][0], state[1][0], _gates_first(self.weight_hh_l0))
+        return hidden, (hidden[None], cell[None])
 
 
 def _gates_first(weight: Tensor) -> Tensor:
@@ -70,13 +82,18 @@ def _gates_first(weight: Tensor) -> Tensor:
     return torch.cat([i, f, o, g])
 
 
+def step(projected: AtStep, hidden: State, cell: State, W_hh: Matrix) -> tuple[State, State]:
+    """Return h_t and c_t, (batch, hidden) each; the gates stand in the order i f o g."""
+    i, f, o, g = (projected + hidden @ W_hh.T).chunk(4, dim=1)
+    cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+    return o.sigmoid() * cell.tanh(), cell
+
+
 def loop(projected: Projected, hidden: State, cell: State, W_hh: Matrix) -> tuple[TimeMajor, TimeMajor]:
     """Follow the definition, a step at a time, and return all h and all c; the gates stand in the order i f o g."""
     states, cells = [], []
-    for step in projected:
-        i, f, o, g = (step + hidden @ W_hh.T).chunk(4, dim=1)
-        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
-        hidden = o.sigmoid() * cell.tanh()
+    for x_t in projected:
+        hidden, cell = step(x_t, hidden, cell, W_hh)
         states.append(hidden)
         cells.append(cell)
     return torch.stack(states), torch.stack(cells)
@@ -98,23 +115,31 @@ class LSTMRecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, hidden: Tensor, cell: Tensor, W_hh: Tensor, active: Active
+        ctx: Any,
+        projected: Tensor,
+        hidden: Tensor,
+        cell: Tensor,
+        W_hh: Tensor,
+        active: Active,
+        places: Places | None,
+        kept: bool,
     ) -> tuple[Tensor, Tensor]:
-        """Return all h and all c, (time, batch, hidden) each."""
-        size = hidden.shape[1]
-        gates = torch.empty_like(projected)
-        states, cells = (blank(projected[:, :, :size], active) for _ in range(2))
+        """Return all h and all c, (time, batch, hidden) each; the gates are kept where a gradient will be asked for."""
+        batch, size = hidden.shape
+        gates = projected.new_empty(len(active) if kept else 1, batch, 4 * size)
+        states, cells = (blank(projected, active, batch, size) for _ in range(2))
         U = W_hh.T.to(product_dtype(W_hh))
         h, c = hidden, cell
         for t, n in enumerate(active):
-            a_t = plus_product(projected[t, :n], h[:n], U, out=gates[t, :n])
+            a_t = at_step(projected, places, t, out=gates[t % len(gates), :n])
+            plus_product(a_t, h[:n], U, out=a_t)
             a_t[:, : 3 * size].sigmoid_()
             a_t[:, 3 * size :].tanh_()
             i, f, o, g = a_t.chunk(4, dim=1)
             c = torch.mul(i, g, out=cells[t, :n]).addcmul_(f, c[:n])
             h = torch.mul(o, c.tanh(), out=states[t, :n])
-        ctx.save_for_backward(gates, states, cells, hidden, cell, U)
-        ctx.active = active
+        ctx.save_for_backward(gates, states, cells, hidden, cell, U, places)
+        ctx.active, ctx.rows = active, len(projected)
         ctx.set_materialize_grads(False)
         return states, cells
 
@@ -122,11 +147,11 @@ class LSTMRecurrence(torch.autograd.Function):
     @once_differentiable
     def backward(
         ctx: Any, grad_states: Tensor | None, grad_cells: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, None]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None, None]:
         """Return the gradients of projected, hidden, cell and W_hh."""
-        gates, states, cells, hidden, cell, U = ctx.saved_tensors
-        size = hidden.shape[1]
-        grad_gates = blank(gates, ctx.active)
+        gates, states, cells, hidden, cell, U, places = ctx.saved_tensors
+        batch, size = hidden.shape
+        grad_gates = blank(gates, ctx.active, batch, 4 * size)
         grad_c, later = torch.zeros_like(cell), 0
         for steps in stretches(gates):
             factors, through_tanh = _factors(gates[steps], cells[steps], one_earlier(cells, cell, steps))
@@ -146,7 +171,7 @@ class LSTMRecurrence(torch.autograd.Function):
         grad_hidden = product(grad_gates[0], U.T, U.dtype)
         grad_cell = grad_c * gates[0, :, size : 2 * size]
         grad_W_hh = outer_products(grad_gates, states, hidden, U.dtype)
-        return grad_gates, grad_hidden, grad_cell, grad_W_hh, None
+        return to_rows(grad_gates, places, ctx.rows), grad_hidden, grad_cell, grad_W_hh, None, None, None
 
 
 def _factors(gates: Tensor, cells: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
@@ -162,8 +187,14 @@ def _factors(gates: Tensor, cells: Tensor, before: Tensor) -> tuple[Tensor, Tens
 
 
 def recurrence(
-    projected: Projected, hidden: State, cell: State, W_hh: Matrix, active: Active | None = None
+    projected: Projected,
+    hidden: State,
+    cell: State,
+    W_hh: Matrix,
+    active: Active | None = None,
+    places: Places | None = None,
 ) -> tuple[TimeMajor, TimeMajor]:
-    """Return what :func:`loop` returns, and the same gradients, sooner; ``active`` as for the Elman network."""
-    found = LSTMRecurrence.apply(projected, hidden, cell, W_hh, active or everyone(projected))  # type: ignore[no-untyped-call]  # torch's
+    """Return what :func:`loop` returns, and the same gradients, sooner; the rest as for the Elman network."""
+    active, kept = active or everyone(projected, places), torch.is_grad_enabled()
+    found = LSTMRecurrence.apply(projected, hidden, cell, W_hh, active, places, kept)  # type: ignore[no-untyped-call]  # torch's
     return cast(tuple[Tensor, Tensor], found)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from elman.tensors import Features
 
@@ -22,11 +22,18 @@ class Placed(NamedTuple):
         (rows, features).
     places
         (batch, time), the row that stands there; behind a sequence's end any.
+    linear
+        What is still to be done to each row: left to whoever reads them all, as a pool may do it at less cost.
     """
 
     rows: Float[Tensor, "rows features"]
     places: Int[Tensor, "batch time"]
+    linear: nn.Linear | None = None
+
+    def finished(self) -> "Placed":
+        """Return the same with nothing left to be done."""
+        return self if self.linear is None else Placed(self.linear(self.rows), self.places)
 
     def dense(self) -> Features:
         """Return (batch, time, features)."""
-        return F.embedding(self.places, self.rows)
+        return F.embedding(self.places, self.finished().rows)

@@ -12,7 +12,7 @@ read the padded batch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ from elman.models.gru import GRU
 from elman.models.lstm import LSTM
 from elman.models.placed import Placed
 from elman.models.rnn import RNN
-from elman.models.time_major import Active, Projected, TimeMajor, active, longest_first, reversal
+from elman.models.time_major import Active, Places, Projected, TimeMajor, active, longest_first, reversal
 from elman.tensors import Features, Lengths
 
 CellName = Literal["elman", "rnn", "gru", "lstm"]
@@ -42,20 +42,36 @@ WIDE_LSTM = 24_000
 """A time step of so many numbers (batch × hidden) pays for reading an LSTM in our own way; below, torch's is sooner,
 and so it is for any number where autocast halves the products' precision. A single step is sooner in our way."""
 
+SMALL_ALPHABET = 10_000
+"""A sampler projects the vectors of so many tokens before it begins; of more, those that it draws."""
+
 State = Any
 """A layer's state: (batch, hsize) or (1, batch, hsize), or two such in a tuple. The batch is the last but one axis."""
 
 
+@runtime_checkable
 class Layer(Protocol):
-    """The two halves of a recurrent layer: what needs no time, and what does."""
+    """The parts of a recurrent layer: what needs no time, what does, and what comes behind the states."""
+
+    @property
+    def output(self) -> nn.Linear | None:
+        """A last layer, of each step alone, that :meth:`read` and :meth:`step` leave to the caller."""
 
     def project(self, x: Tensor) -> Tensor:
         """Return what the input adds at a step: (…, insize) → (…, gates × hsize)."""
 
     def read(
-        self, projected: Projected, state: State, active: Active | None = None, lengths: Lengths | None = None
+        self,
+        projected: Projected,
+        places: Places | None,
+        state: State,
+        active: Active | None = None,
+        lengths: Lengths | None = None,
     ) -> tuple[TimeMajor, State]:
         """Return the outputs of every step, and the state after the last, of each sequence where lengths are given."""
+
+    def step(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
+        """Return the outputs of one step, (batch, …), and the state after it."""
 
 
 class Recurrent(nn.Module):
@@ -113,14 +129,18 @@ class Recurrent(nn.Module):
         steps = reversal(lengths, width)
         grid = torch.arange(steps.numel(), device=steps.device).view_as(steps)  # the row of each (time, batch)
         rows, places = x.rows, x.places[order].T
+        left = None if self.backwards or self.stack == "sum" else _halves(self.forwards[-1]).output
+        layers: list[Tensor] = []
         for k, forwards in enumerate(self.forwards):
-            outputs, _ = self._read(forwards, rows, places, active=reading)
+            finish = left is None or k < len(self.forwards) - 1
+            outputs, _ = self._read(forwards, rows, places, active=reading, finish=finish)
             made = [outputs.flatten(0, 1)]
             if self.backwards:
                 back, _ = self._read(self.backwards[k], rows, places.gather(0, steps), active=reading)
                 made.append(F.embedding(grid.gather(0, steps).flatten(), back.flatten(0, 1)))
             rows, places = torch.cat(made, dim=1) if self.backwards else made[0], grid
-        return Placed(rows, places.T[order.argsort()])
+            layers.append(rows)
+        return Placed(self._stacked(layers), places.T[order.argsort()], left)
 
     def advance(
         self, x: Placed, states: Sequence[State] | None = None, lengths: Lengths | None = None
@@ -144,6 +164,26 @@ class Recurrent(nn.Module):
             return self._advance_packed(x, states, lengths)
         return self._advance(x, states)
 
+    def stepper(self, table: Tensor) -> Callable[[Tensor, Sequence[State]], tuple[Tensor, list[State]]]:
+        """Return :meth:`advance` by one step, for tokens whose vectors are the rows of ``table``, as they are now.
+
+        It takes (batch,) tokens and the states before them. The vectors of a small alphabet are projected once for all.
+        """
+        halves = [_halves(layer) for layer in self.forwards]
+        small = len(table) <= SMALL_ALPHABET
+        rows = halves[0].project(table) if small else table
+
+        def step(tokens: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
+            x, layers, after = rows.index_select(0, tokens), [], []
+            for k, (layer, state) in enumerate(zip(halves, states, strict=True)):
+                x, state_after = layer.step(x if small and k == 0 else layer.project(x), state)
+                x = x if layer.output is None else layer.output(x)
+                layers.append(x)
+                after.append(state_after)
+            return self._stacked(layers), after
+
+        return step
+
     def _advance_packed(
         self, x: Placed, states: Sequence[State] | None, lengths: Lengths
     ) -> tuple[Features, list[State]]:
@@ -164,8 +204,11 @@ class Recurrent(nn.Module):
             states_after.append(state_after)
             layers.append(outputs)
             rows, places = outputs.flatten(0, 1), torch.arange(places.numel(), device=places.device).view_as(places)
-        total = sum(layers[:-1], layers[-1]) if self.stack == "sum" else layers[-1]
-        return total.transpose(0, 1), states_after
+        return self._stacked(layers).transpose(0, 1), states_after
+
+    def _stacked(self, layers: list[Tensor]) -> Tensor:
+        """What a stack hands on of the outputs of its layers."""
+        return sum(layers[:-1], layers[-1]) if self.stack == "sum" else layers[-1]
 
     def _read(
         self,
@@ -176,16 +219,22 @@ class Recurrent(nn.Module):
         *,
         active: Active | None = None,
         lengths: Lengths | None = None,
+        finish: bool = True,
     ) -> tuple[TimeMajor, State]:
-        """Let one layer read (time, batch) places."""
+        """Let one layer read (time, batch) places; its last layer, where it has one, is left out unless ``finish``."""
         ours = self.fast and rows.device.type == "cpu"
         if isinstance(layer, LSTM) and lengths is None and len(places) > 1:
             half_precision = torch.is_autocast_enabled("cpu")
             ours = ours and not half_precision and places.shape[1] * layer.hidden_size >= WIDE_LSTM
         if isinstance(layer, Elman) or ours:
-            halves = cast(Layer, layer)
-            return halves.read(F.embedding(places, halves.project(rows)), state, active, lengths)
+            halves = _halves(layer)
+            states, state = halves.read(halves.project(rows), places, state, active, lengths)
+            return states if halves.output is None or not finish else halves.output(states), state
         return torchs_own(layer, F.embedding(places, rows), state, lengths)
+
+
+def _halves(layer: nn.Module) -> Layer:
+    return cast(Layer, layer)
 
 
 def torchs_own(layer: nn.Module, x: Tensor, state: State, lengths: Lengths | None) -> tuple[TimeMajor, State]:

@@ -6,8 +6,8 @@ Called as a layer it is torch's own, which the tests hold :meth:`RNN.read` to.
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.models.elman import recurrence
-from elman.models.time_major import Active, Projected, State, TimeMajor, last
+from elman.models.elman import recurrence, step
+from elman.models.time_major import Active, Places, Projected, State, TimeMajor, last, time_and_batch
 from elman.tensors import Lengths
 
 
@@ -18,6 +18,7 @@ class RNN(nn.RNN):
     weight_hh_l0: Tensor
     bias_ih_l0: Tensor
     bias_hh_l0: Tensor
+    output = None
 
     def __init__(self, insize: int, hsize: int) -> None:
         super().__init__(insize, hsize, batch_first=True)
@@ -27,10 +28,21 @@ class RNN(nn.RNN):
         return F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)
 
     def read(
-        self, projected: Projected, state: Tensor | None, active: Active | None = None, lengths: Lengths | None = None
+        self,
+        projected: Projected,
+        places: Places | None,
+        state: Tensor | None,
+        active: Active | None = None,
+        lengths: Lengths | None = None,
     ) -> tuple[TimeMajor, Tensor]:
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         projected = projected.to(self.weight_hh_l0.dtype)
-        hidden: State = projected.new_zeros(projected.shape[1:]) if state is None else state[0]
-        states = recurrence(projected, hidden, self.weight_hh_l0, active)
+        batch = time_and_batch(projected, places)[1]
+        hidden: State = projected.new_zeros(batch, self.hidden_size) if state is None else state[0]
+        states = recurrence(projected, hidden, self.weight_hh_l0, active, places)
         return states, last(states, lengths)[None]
+
+    def step(self, projected: Tensor, state: Tensor) -> tuple[State, Tensor]:
+        """Read one step that is projected already; return h, and the state after it."""
+        hidden = step(projected, state[0], self.weight_hh_l0)
+        return hidden, hidden[None]

@@ -14,7 +14,10 @@ from elman.tensors import Lengths
 
 State = Float[Tensor, "batch hidden"]
 TimeMajor = Float[Tensor, "time batch hidden"]
-Projected = Float[Tensor, "time batch gates"]
+Projected = Float[Tensor, "time batch gates"] | Float[Tensor, "distinct gates"]
+"""What the input adds at each step: of every time and sequence, or rows of which ``places`` says where they stand."""
+AtStep = Float[Tensor, "batch gates"]
+Places = Int[Tensor, "time batch"]
 Matrix = Float[Tensor, "rows columns"]
 
 Active = Sequence[int]
@@ -40,14 +43,36 @@ def active(lengths: Lengths, width: int) -> Active:
     return counts
 
 
-def everyone(x: Float[Tensor, "time batch *features"]) -> Active:
+def time_and_batch(projected: Projected, places: Places | None) -> tuple[int, int]:
+    """Return how many steps there are, and sequences."""
+    time, batch = (projected if places is None else places).shape[:2]
+    return time, batch
+
+
+def everyone(projected: Projected, places: Places | None = None) -> Active:
     """Return the whole batch for every step."""
-    return [x.shape[1]] * x.shape[0]
+    time, batch = time_and_batch(projected, places)
+    return [batch] * time
 
 
-def blank(like: Float[Tensor, "time batch *features"], active: Active) -> Tensor:
-    """Return an array of that shape, to be filled: zero where no sequence is read, whatever it is elsewhere."""
-    made = torch.empty_like(like)
+def at_step(projected: Projected, places: Places | None, t: int, out: Tensor) -> Tensor:
+    """Write what the input adds at step ``t`` to the first sequences into ``out``, as many as that has rows."""
+    if places is None:
+        return out.copy_(projected[t, : len(out)])
+    return torch.index_select(projected, 0, places[t, : len(out)], out=out)
+
+
+def to_rows(grad: Float[Tensor, "time batch gates"], places: Places | None, rows: int) -> Projected:
+    """Return the gradient of what was projected: where it was rows, a row's is the sum over its places."""
+    if places is None:
+        return grad
+    summed: Tensor = torch.ops.aten.embedding_dense_backward(grad, places, rows, -1, False)
+    return summed
+
+
+def blank(like: Tensor, active: Active, batch: int, size: int) -> Float[Tensor, "time batch size"]:
+    """Return an array to be filled: zero where no sequence is read, whatever it is elsewhere."""
+    made = like.new_empty(len(active), batch, size)
     for step, n in zip(made, active, strict=True):
         if n < len(step):
             step[n:] = 0

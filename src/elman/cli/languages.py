@@ -1,0 +1,75 @@
+"""``elman language``."""
+
+import sys
+from pathlib import Path
+
+from elman.cli.apps import Json, language_app, law_of, show_figures, slug
+from elman.errors import DataError
+
+
+@language_app.command(name="info")
+def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = False) -> None:
+    """Print what is known of a language: its alphabet, its entropy, the best that a model of it can do.
+
+        elman language info brackets
+        elman language info dyck:k=2,p=0.4 --max-symbols 40
+
+    Parameters
+    ----------
+    name
+        One of the table (a wrong one lists it), with options or without, or a .toml file.
+    max_symbols
+        The law on condition that a string has at most this many symbols.
+    json
+        Print the figures for a program to read.
+    """
+    from elman.languages.facts import facts
+    from elman.report.terminal import print_facts
+
+    show_figures(facts(law_of(name, max_symbols)), print_facts, json)
+
+
+@language_app.command
+def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = None, json: Json = False) -> None:
+    """Judge strings, one on each line: grammatical or not, and how probable under the generator.
+
+        elman language check brackets strings.txt
+        echo '(())' | elman language check brackets
+
+    Parameters
+    ----------
+    name
+        The language.
+    file
+        The strings; standard input where none is named. Symbols of more than one character stand between blanks.
+    max_symbols
+        The law on condition that a string has at most this many symbols.
+    json
+        Print a list for a program to read.
+    """
+    from elman.languages.facts import checked
+    from elman.report.terminal import print_checked
+
+    try:
+        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file or 'The input'} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
+    show_figures(checked(law_of(name, max_symbols), text.splitlines()), print_checked, json)
+
+
+@language_app.command(name="draw")
+def draw_language(name: str, /, *, output: Path | None = None) -> None:
+    """Draw a language's automaton, or write out its grammar, as a picture.
+
+    Parameters
+    ----------
+    name
+        The language.
+    output
+        Where to write the SVG. The default is NAME.svg.
+    """
+    from elman.report.drawing import draw
+
+    path = output or Path(f"{slug(name)}.svg")
+    draw(law_of(name, None), path)
+    print(path)

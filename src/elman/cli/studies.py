@@ -1,0 +1,101 @@
+"""``elman study``, ``report``, ``bundle`` and ``bench``."""
+
+from pathlib import Path
+from typing import Literal
+
+from elman.cli.apps import app
+
+
+@app.command
+def study(
+    file: Path | None = None,
+    /,
+    *,
+    profile: Literal["smoke", "quick", "full"] = "quick",
+    directory: Path | None = None,
+) -> None:
+    """Do a study step by step, and write a report of it: HTML, PDF and Markdown.
+
+    quick: mlp, elman, rnn and lstm on 20,000 IMDb reviews, in less than 20 minutes on two cores; where IMDb cannot be
+    had, on generated reviews. full: every question of the course's assignment, with tuned models and one opening of the
+    test split, in hours. smoke: every kind of step on small generated data, in about a minute. A step whose result file
+    is there is not repeated, unless its configuration or that of a step that it needs has changed.
+
+        elman study --profile quick
+        elman study mine.toml
+
+    Parameters
+    ----------
+    file
+        A study of your own instead; docs/study.md says what it holds.
+    profile
+        Which study.
+    directory
+        Where its results and its report are kept. The default is runs/study-PROFILE, or runs/study-FILE.
+    """
+    from elman.study import read_study, run_study, study_from_file
+
+    declared = read_study(profile) if file is None else study_from_file(file)
+    run_study(declared, directory or Path("runs") / f"study-{declared.name}", lambda line: print(line, flush=True))
+
+
+@app.command
+def report(directory: Path, /) -> None:
+    """Write a study's report anew from its result files: report.html, report.pdf and report.md.
+
+    What is missing is said in its place. No weights and no data are read.
+
+    Parameters
+    ----------
+    directory
+        A study's, such as runs/study-quick.
+    """
+    from elman.report.study import write_report
+
+    print(write_report(directory))
+
+
+@app.command
+def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
+    """Pack a study to be handed in: one zip of code, configuration, results and report.
+
+        elman bundle runs/study-quick --name abc123_2
+
+    Parameters
+    ----------
+    directory
+        A study's, such as runs/study-quick.
+    name
+        VUNETID_ASSIGNMENT, such as abc123_2; the zip is NAME.zip.
+    output
+        The folder that it is written into.
+    """
+    from elman.bundle import write_bundle
+
+    print(write_bundle(directory, name, output))
+
+
+@app.command
+def bench(*, peers: Path = Path("benchmarks"), only: str = "", json: Path | None = None) -> None:
+    """Time the fast paths against what they replace, in turn in one process, and print the ratios.
+
+    A ratio is the median of pairs, with the least and the most of them; of speeds more is better, of memory less. The
+    peers stand in the source tree, so run this there (make bench does). IMDb is needed; it takes a few minutes, and
+    nothing else should run beside it.
+
+    Parameters
+    ----------
+    peers
+        The folder with comparisons.py.
+    only
+        Measure only what has this in its name: "lstm".
+    json
+        Also write the rows to this file.
+    """
+    from elman.bench import run
+    from elman.files import write_json
+    from elman.report.terminal import print_bench
+
+    rows = print_bench(run(peers, only))
+    if json is not None:
+        write_json(json, {"rows": rows})
