@@ -65,6 +65,30 @@ def test_a_narrow_lstm_is_read_by_torch(monkeypatch: pytest.MonkeyPatch) -> None
     torch.testing.assert_close(stack(x, LENGTHS).dense() * inside, wide * inside)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_in_half_precision_torchs_lstm_gets_whole_blocks_and_the_rows_added_are_read_by_nobody(
+    bidirectional: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = Recurrent("lstm", 3, 5, num_layers=2, bidirectional=bidirectional)
+    x = placed(torch.randn(4, 9, 3))
+    inside = (torch.arange(9) < LENGTHS[:, None])[:, :, None]
+    weight = torch.randn(4, 9, stack.output_size) * inside
+    batches: list[int] = []
+    for layer in (*stack.forwards, *stack.backwards):
+        layer.register_forward_pre_hook(lambda _, inputs: batches.append(len(inputs[0])))
+    found = []
+    for block in (1, 8):
+        monkeypatch.setattr("elman.models.recurrent.BLOCK", block)
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs = stack(x, LENGTHS).dense().float() * inside
+            advanced, states = ([], []) if bidirectional else stack.advance(x, stack.advance(x)[1])
+        grads = torch.autograd.grad((outputs * weight).sum(), list(stack.parameters()))
+        found.append([outputs, *grads, *advanced, *values(states)])
+    assert set(batches) == {4, 8}
+    for without, with_blocks in zip(*found, strict=True):
+        torch.testing.assert_close(with_blocks, without, rtol=0.02, atol=0.02)
+
+
 @pytest.mark.parametrize("cell", LAYERS)
 def test_distinct_rows_dealt_out_equal_a_row_for_each_place(cell: str) -> None:
     stack = Recurrent(cell, 3, 5).double()

@@ -31,6 +31,7 @@ from elman.models.time_major import (
     everyone,
     last,
     one_earlier,
+    overwritten,
     stretches,
     time_and_batch,
     to_rows,
@@ -126,7 +127,7 @@ class LSTMRecurrence(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         """Return all h and all c, (time, batch, hidden) each; the gates are kept where a gradient will be asked for."""
         batch, size = hidden.shape
-        gates = projected.new_empty(len(active) if kept else 1, batch, 4 * size)
+        gates = blank(projected, active if kept else active[:1], batch, 4 * size)
         states, cells = (blank(projected, active, batch, size) for _ in range(2))
         U = W_hh.T.to(product_dtype(W_hh))
         h, c = hidden, cell
@@ -150,28 +151,27 @@ class LSTMRecurrence(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None, None]:
         """Return the gradients of projected, hidden, cell and W_hh."""
         gates, states, cells, hidden, cell, U, places = ctx.saved_tensors
-        batch, size = hidden.shape
-        grad_gates = blank(gates, ctx.active, batch, 4 * size)
-        grad_c, later = torch.zeros_like(cell), 0
+        size = hidden.shape[1]
+        grad_gates = overwritten(gates)  # a step's gates are read before its gradients come in their place
+        grad_c, grad_c_before, later = torch.zeros_like(cell), torch.zeros_like(cell), 0
         for steps in stretches(gates):
-            factors, through_tanh = _factors(gates[steps], cells[steps], one_earlier(cells, cell, steps))
+            factors, through_tanh = _factors(grad_gates[steps], cells[steps], one_earlier(cells, cell, steps))
             for t in reversed(range(steps.start, steps.stop)):
                 n = ctx.active[t]
                 grad_h = hidden.new_zeros(n, size) if grad_states is None else grad_states[t, :n].clone()
                 if later:
                     plus_product(grad_h[:later], grad_gates[t + 1, :later], U.T, out=grad_h[:later])
-                    grad_c[:later].mul_(gates[t + 1, :later, size : 2 * size])
                 if grad_cells is not None:
                     grad_c[:n].add_(grad_cells[t, :n])
                 grad_c[:n].addcmul_(grad_h, through_tanh[t - steps.start, :n])
+                torch.mul(grad_c[:n], grad_gates[t, :n, size : 2 * size], out=grad_c_before[:n])
                 for k, grad in enumerate((grad_c[:n], grad_c[:n], grad_h, grad_c[:n])):
                     gate = slice(k * size, (k + 1) * size)
                     torch.mul(grad, factors[t - steps.start, :n, gate], out=grad_gates[t, :n, gate])
-                later = n
+                grad_c, grad_c_before, later = grad_c_before, grad_c, n
         grad_hidden = product(grad_gates[0], U.T, U.dtype)
-        grad_cell = grad_c * gates[0, :, size : 2 * size]
         grad_W_hh = outer_products(grad_gates, states, hidden, U.dtype)
-        return to_rows(grad_gates, places, ctx.rows), grad_hidden, grad_cell, grad_W_hh, None, None, None
+        return to_rows(grad_gates, places, ctx.rows), grad_hidden, grad_c, grad_W_hh, None, None, None
 
 
 def _factors(gates: Tensor, cells: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

@@ -72,11 +72,19 @@ def to_rows(grad: Float[Tensor, "time batch gates"], places: Places | None, rows
 
 def blank(like: Tensor, active: Active, batch: int, size: int) -> Float[Tensor, "time batch size"]:
     """Return an array to be filled: zero where no sequence is read, whatever it is elsewhere."""
-    made = like.new_empty(len(active), batch, size)
+    numbers = len(active) * batch * size
+    step = max(1, 2 ** numbers.bit_length() // 16)
+    made = like.new_empty(-(-numbers // step) * step)[:numbers].view(len(active), batch, size)
     for step, n in zip(made, active, strict=True):
         if n < len(step):
             step[n:] = 0
     return made
+
+
+def overwritten(saved: Tensor) -> Tensor:
+    """Return what a forward pass has saved for its backward pass, to be written over; a copy if it is needed again."""
+    needed_again = torch._C._autograd._get_current_graph_task_keep_graph()  # with retain_graph=True
+    return saved.clone() if needed_again else saved
 
 
 def stretches(x: Float[Tensor, "time batch features"]) -> Iterator[slice]:
