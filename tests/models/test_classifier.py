@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from elman.config import ModelConfig
 from elman.models.classifier import Classifier
 from elman.models.embedding import Embedding, distinct_ids, drop_words
-from elman.models.placed import Placed
-from elman.models.pooling import LinearMax, pooling
+from elman.models.placed import Placed, Steps
+from elman.models.pooling import MAX, LinearMax, pooling
 from elman.vocab import PAD, UNKNOWN
 
 MODELS = [
@@ -84,7 +84,7 @@ def test_every_token_that_is_read_counts(config: ModelConfig) -> None:
     token_ids, lengths = texts()
     x = model.embedding(token_ids).detach().requires_grad_()
     each_its_own = Placed(x.flatten(0, 1), torch.arange(token_ids.numel()).view_as(token_ids))
-    features = model.layer(each_its_own, lengths)
+    features = model.layer(each_its_own, lengths).placed()
     above_zero = features  # the ReLU may well be zero at a token
     if features.linear is None:
         above_zero = Placed(features.rows + 100, features.places)
@@ -145,13 +145,44 @@ def test_a_linear_layer_that_is_left_to_the_pool_comes_before_it(name: str, bidi
         close(ours, definition)
 
 
+@pytest.mark.parametrize("name", ["max", "mean", "last"])
+@pytest.mark.parametrize("left", [False, True])
+def test_steps_are_pooled_as_rows_and_places_are(name: str, left: bool) -> None:
+    """Columns in an order of their own, of which one stands for no sequence."""
+    torch.manual_seed(0)
+    _, lengths = texts()
+    linear, columns = nn.Linear(5, 6).double(), torch.tensor([3, 0, 4, 1])
+    steps = torch.randn(7, 5, 5, dtype=torch.float64, requires_grad=True)
+    ends = torch.full((5,), 2).index_copy(0, columns, lengths)
+    blank = steps * (torch.arange(7)[:, None] < ends)[:, :, None]
+    needed = [steps, *linear.parameters()] if left else [steps]
+    found = []
+    for form in (
+        Steps(steps, ends, columns, False).placed(),
+        Steps(steps, ends, columns, False),
+        Steps(blank, ends, columns, True),
+    ):
+        x = form._replace(linear=linear if left else None)
+        pooled = pooling(name)(x, lengths)
+        with torch.no_grad():
+            close(pooling(name)(x, lengths), pooled)
+        found.append([pooled, *torch.autograd.grad(pooled.square().sum(), needed)])
+    for rows, *others in zip(*found, strict=True):
+        for other in others:
+            close(other, rows)
+
+
 def test_gradcheck_of_a_linear_layer_under_a_maximum() -> None:
     torch.manual_seed(0)
     places, lengths = texts()
     members, starts = places[torch.arange(7) < lengths[:, None]], lengths.cumsum(0) - lengths
 
+    def winners(values: Tensor) -> tuple[Tensor, Tensor]:
+        pooled, _, _, found = torch.embedding_bag(values, members, starts, mode=MAX)
+        return pooled, found
+
     def pooled(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        return LinearMax.apply(rows, weight, bias, members, starts)
+        return LinearMax.apply(rows, weight, bias, winners)
 
     shapes = (20, 5), (6, 5), (6,)
     assert torch.autograd.gradcheck(pooled, [torch.randn(s, dtype=torch.float64).requires_grad_() for s in shapes])

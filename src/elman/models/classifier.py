@@ -54,7 +54,7 @@ class Classifier(nn.Module):
         """
         token_ids = drop_words(token_ids, self.word_dropout, training=self.training)
         words = self.embedding.placed(token_ids)  # (B, T, E), as the distinct words and their places
-        features = self.layer(words, lengths)  # (B, T, H), likewise
+        features = self.layer(words, lengths)  # (B, T, H), likewise or as steps
         logits: Tensor = self.head(self.dropout(self.pool(features, lengths)))
         return logits
 

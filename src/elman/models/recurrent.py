@@ -23,7 +23,7 @@ from elman.config import Stack
 from elman.models.elman import Elman
 from elman.models.gru import GRU
 from elman.models.lstm import LSTM
-from elman.models.placed import Placed
+from elman.models.placed import Placed, Steps
 from elman.models.rnn import RNN
 from elman.models.time_major import Active, Places, Projected, TimeMajor, active, longest_first, reversal
 from elman.tensors import Features, Lengths
@@ -116,8 +116,8 @@ class Recurrent(nn.Module):
         self.forwards = nn.ModuleList(LAYERS[cell](size, hsize) for size in sizes)
         self.backwards = nn.ModuleList(LAYERS[cell](size, hsize) for size in sizes if bidirectional)
 
-    def forward(self, x: Placed, lengths: Lengths) -> Placed:
-        """Return the stack's outputs, a row for each time step of each sequence; behind an end they mean nothing.
+    def forward(self, x: Placed, lengths: Lengths) -> Steps:
+        """Return the stack's outputs; behind an end they mean nothing.
 
         Parameters
         ----------
@@ -128,11 +128,12 @@ class Recurrent(nn.Module):
         """
         order = longest_first(lengths)
         width = x.places.shape[1]
-        reading, back_in_order = active(lengths[order], width), order.argsort()
+        reading, columns = active(lengths[order], width), order.argsort()
         order = F.pad(
             order, (0, self._spare_rows(len(order), lengths.device))
         )  # with sequence 0, of which nobody reads
-        steps = reversal(lengths[order], width)
+        lengths = lengths[order]
+        steps = reversal(lengths, width)
         grid = torch.arange(steps.numel(), device=steps.device).view_as(steps)  # the row of each (time, batch)
         rows, places = x.rows, x.places[order].T
         left = None if self.backwards or self.stack == "sum" else _halves(self.forwards[-1]).output
@@ -146,7 +147,10 @@ class Recurrent(nn.Module):
                 made.append(F.embedding(grid.gather(0, steps).flatten(), back.flatten(0, 1)))
             rows, places = torch.cat(made, dim=1) if self.backwards else made[0], grid
             layers.append(rows)
-        return Placed(self._stacked(layers), places.T[back_in_order], left)
+        outputs = self._stacked(layers).view(*steps.shape, -1)
+        last = self.forwards[-1]
+        blank = _halves(last).output is None and self._in_our_way(last, steps)
+        return Steps(outputs, lengths, columns, blank, left)
 
     def advance(
         self, x: Placed, states: Sequence[State] | None = None, lengths: Lengths | None = None
@@ -218,8 +222,8 @@ class Recurrent(nn.Module):
 
     def _spare_rows(self, batch: int, device: torch.device) -> int:
         """How many rows the batch is to be padded with; see :data:`BLOCK`."""
-        slow = isinstance(self.forwards[0], LSTM) and device.type == "cpu" and torch.is_autocast_enabled("cpu")
-        return -batch % BLOCK if slow and self.fast else 0
+        uneven = isinstance(self.forwards[0], LSTM) and torch.is_autocast_enabled("cpu")
+        return -batch % BLOCK if uneven and self._on_processor(device) else 0
 
     def _stacked(self, layers: list[Tensor]) -> Tensor:
         """What a stack hands on of the outputs of its layers."""
@@ -237,15 +241,23 @@ class Recurrent(nn.Module):
         finish: bool = True,
     ) -> tuple[TimeMajor, State]:
         """Let one layer read (time, batch) places; its last layer, where it has one, is left out unless ``finish``."""
-        ours = self.fast and rows.device.type == "cpu"
-        if isinstance(layer, LSTM) and lengths is None and len(places) > 1:
-            half_precision = torch.is_autocast_enabled("cpu")
-            ours = ours and not half_precision and places.shape[1] * layer.hidden_size >= WIDE_LSTM
-        if isinstance(layer, Elman) or ours:
+        if self._in_our_way(layer, places, packed=lengths is not None):
             halves = _halves(layer)
             states, state = halves.read(halves.project(rows), places, state, active, lengths)
             return states if halves.output is None or not finish else halves.output(states), state
         return torchs_own(layer, F.embedding(places, rows), state, lengths)
+
+    def _in_our_way(self, layer: nn.Module, places: Tensor, *, packed: bool = False) -> bool:
+        """Whether a layer reads (time, batch) places by its ``read``, which leaves all behind an end zero."""
+        if isinstance(layer, Elman):
+            return True  # there is no other
+        if isinstance(layer, LSTM) and not packed and len(places) > 1:
+            wide = places.shape[1] * layer.hidden_size >= WIDE_LSTM
+            return self._on_processor(places.device) and wide and not torch.is_autocast_enabled("cpu")
+        return self._on_processor(places.device)
+
+    def _on_processor(self, device: torch.device) -> bool:
+        return self.fast and device.type == "cpu"
 
 
 def _halves(layer: nn.Module) -> Layer:
