@@ -2,7 +2,7 @@
 
     python benchmarks/same_accuracy.py --minutes 4      # again, until it prints the differences
 
-Ours is ``elman train`` with its defaults, float32. The other is :mod:`plain`'s model in a loop of its own, with the
+Ours is ``elman train`` with its defaults, in float32 and, but for the mlp, with bf16 products too. The other is :mod:`plain`'s model in a loop of its own, with the
 same first weights, the same batches in the same order, the same kinds of dropout, schedule, clipping, and Adam's
 decays; but torch's layers on padded batches, a dense gradient of the embedding, and Adam over all its rows. Nothing
 is averaged, as the defaults average nothing. The figure is the accuracy on the 5,000 validation reviews after the last
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from plain import PlainClassifier, copy_weights, training_step
 from torch import nn
 
-from elman.config import RunConfig
+from elman.config import Precision, RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.evaluation import predict
@@ -41,7 +41,8 @@ from elman.statistics import Difference, paired_bootstrap, paired_over_seeds
 from elman.tasks import Classification
 from elman.training import train
 
-SIDES = "ours", "plain"
+OURS: dict[str, Precision] = {"ours": "float32", "ours-bf16": "bf16"}
+"""Our sides, and the precision of their products."""
 
 
 class TimeIsUp(Exception):
@@ -63,7 +64,8 @@ class Job:
 
     @property
     def config(self) -> RunConfig:
-        loop = {"seed": self.seed, "epochs": self.epochs, "keep": "last"}
+        precision = OURS.get(self.side, "float32")
+        loop = {"seed": self.seed, "epochs": self.epochs, "keep": "last", "precision": precision}
         return RunConfig.from_tables({"model": {"layer": self.model}, "loop": loop}, self.name)
 
 
@@ -159,7 +161,7 @@ def do(job: Job, directory: Path, after_epoch: Callable[[], None]) -> dict[str, 
     """Return the result of a training: from its file, or by training."""
     path, folder = directory / f"{job.name}.json", directory / job.name
     if not path.exists():
-        result = {"ours": train_ours, "plain": train_plain}[job.side](job, folder, after_epoch)
+        result = (train_ours if job.side in OURS else train_plain)(job, folder, after_epoch)
         write_json(path, result)
         shutil.rmtree(folder)
     result = read_json(path)
@@ -195,11 +197,12 @@ def main() -> None:
     differences = {}
     try:
         for model in options.models:
-            results: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
+            ours = ["ours"] if model == "mlp" else list(OURS)
+            results: dict[str, list[dict[str, Any]]] = {side: [] for side in [*ours, "plain"]}
             for seed in options.seeds:
-                for side in SIDES:
-                    results[side].append(do(Job(model, side, seed, options.epochs), options.directory, after_epoch))
-            differences[model] = compared(results["ours"], results["plain"])
+                for side, found in results.items():
+                    found.append(do(Job(model, side, seed, options.epochs), options.directory, after_epoch))
+            differences[model] = {side: compared(results[side], results["plain"]) for side in ours}
             print(json.dumps({model: differences[model]}, indent=2), flush=True)
     except TimeIsUp:
         print("The time is up; call this again to go on.")

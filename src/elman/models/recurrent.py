@@ -246,7 +246,9 @@ class Recurrent(nn.Module):
             states, state = halves.read(halves.project(rows), places, state, active, lengths)
             return states if halves.output is None or not finish else halves.output(states), state
         if torch.is_autocast_enabled(places.device.type) and not torch.is_grad_enabled():
-            rows = rows.to(torch.get_autocast_dtype(places.device.type))  # before they are many; a gradient would suffer
+            rows = rows.to(
+                torch.get_autocast_dtype(places.device.type)
+            )  # before they are many; a gradient would suffer
         return torchs_own(layer, F.embedding(places, rows), state, lengths)
 
     def _in_our_way(self, layer: nn.Module, places: Tensor, *, packed: bool = False) -> bool:
