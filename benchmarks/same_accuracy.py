@@ -2,12 +2,12 @@
 
     python benchmarks/same_accuracy.py --minutes 4      # again, until it prints the differences
 
-Ours is ``elman train`` with its defaults, in float32 and, but for the mlp, with bf16 products too. The other is :mod:`plain`'s model in a loop of its own, with the
-same first weights, the same batches in the same order, the same kinds of dropout, schedule, clipping, and Adam's
-decays; but torch's layers on padded batches, a dense gradient of the embedding, and Adam over all its rows. Nothing
-is averaged, as the defaults average nothing. The figure is the accuracy on the 5,000 validation reviews after the last
-epoch, not after the best. Each model, side and seed leaves one small file; where time is up, a training is continued
-from the last epoch that was finished.
+Ours is ``elman train`` with its defaults, in float32 and, but for the mlp, with bf16 products too. The other is
+:mod:`plain`'s model in a loop of its own, with the same first weights, the same batches in the same order, the same
+kinds of dropout, schedule, clipping, and Adam's decays; but torch's layers on padded batches, a dense gradient of the
+embedding, and Adam over all its rows. Nothing is averaged, as the defaults average nothing. The figure is the accuracy
+on the 5,000 validation reviews after the last epoch, not after the best. Each model, side and seed leaves one small
+file; where time is up, a training is continued from the last epoch that was finished.
 """
 
 import argparse
