@@ -5,7 +5,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from elman.tuning import search as searching
 from elman.tuning.database import PRUNED_AFTER_TRIALS, PRUNED_FROM_EPOCH, database_url, is_lost
 from elman.tuning.processes import beside_each_other
 from elman.tuning.search import trial_path
+from elman.tuning.space import flat
 
 SPACE = {
     "model.top_dropout": Range(0.0, 0.5),
@@ -110,8 +111,17 @@ def test_what_was_drawn_follows_from_the_seed(search: Search, tmp_path: Path) ->
     again = tune(replace(search, trials=9, directory=tmp_path / "again"), quiet)
     assert timeless(again) == timeless(one)
     seeded = search.config.with_tables({"loop": {"seed": 1}}, "test")
-    other = tune(replace(search, trials=1, config=seeded, directory=tmp_path / "other"), quiet)
-    assert other["trials"][0]["params"] != one["trials"][0]["params"]
+    other = tune(replace(search, trials=2, config=seeded, directory=tmp_path / "other"), quiet)
+    assert other["trials"][1]["params"] != one["trials"][1]["params"]
+
+
+def test_the_first_trial_is_what_would_be_trained_without_a_search(search: Search) -> None:
+    [trial] = tune(replace(search, trials=1), quiet)["trials"]
+    own = flat(asdict(search.config))
+    assert trial["params"].keys() == search.space.keys()
+    inside = {name for name, domain in search.space.items() if own[name] in domain}
+    assert inside
+    assert {name for name, value in trial["params"].items() if value == own[name]} == inside
 
 
 @pytest.mark.parametrize("step", [1, 41])

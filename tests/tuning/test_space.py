@@ -17,7 +17,7 @@ from elman.options import command_line, given_tables
 from elman.presets import preset
 from elman.tuning import Choice, Range, default_space, parse_space
 from elman.tuning.database import distributions
-from elman.tuning.space import check, configured, differences, fixed, narrowed
+from elman.tuning.space import already, check, configured, differences, fixed, narrowed
 
 TASKS = [("imdb", None, None), ("negation", None, None), ("brackets", None, None), ("imdb", "language-model", "char")]
 
@@ -43,6 +43,19 @@ def test_every_model_has_a_space_of_configurations_that_can_be(config: RunConfig
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
         configured(config, study.ask(distributions(space)).params)
+
+
+def test_what_a_configuration_has_already_is_taken_where_it_lies_in_the_space() -> None:
+    config = RunConfig()
+    space = {
+        "model.hidden_size": Choice((150, 300)),
+        "model.num_layers": Range(2, 3),
+        "model.bidirectional": Choice((True,)),
+        "optim.learning_rate": Range(1e-4, 2e-3, log=True),
+    }
+    assert already(config, space) == {"model.hidden_size": 300, "optim.learning_rate": 2e-3}
+    for config in starts():  # each preset begins its own search
+        assert already(config, default_space(config)).keys() == default_space(config).keys()
 
 
 def test_the_default_rate_lies_in_the_space_of_models_with_gates() -> None:
@@ -135,5 +148,5 @@ def test_the_command_line_makes_the_configuration(config: RunConfig, seed: int) 
     arguments = shlex.split(shlex.join(["train", *command_line(wanted)]))
     _, bound, _ = cli.app.parse_args(arguments, exit_on_error=False, print_error=False)
     options = bound.arguments["options"]
-    start = cli._preset(bound.args[0], options.data)
+    start = cli.apps.preset_of(bound.args[0], options.data)
     assert start.with_tables(given_tables(options), "test") == wanted

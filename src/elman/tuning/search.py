@@ -43,7 +43,7 @@ from elman.tuning.database import (
 )
 from elman.tuning.log import Log, best_so_far, read_log
 from elman.tuning.processes import beside_each_other
-from elman.tuning.space import Space, check, configured, fixed
+from elman.tuning.space import Space, already, check, configured, fixed
 
 Report = Callable[[str], None]
 
@@ -193,6 +193,8 @@ def _claim(search: Search, study: optuna.Study, dataset: Dataset) -> tuple[Trial
                 study.tell(stale.number, state=TrialState.FAIL, skip_if_finished=True)
         if begun(study) >= search.trials or _spent(study) >= 3600 * (search.hours or float("inf")):
             return None
+        if begun(study) == 0:  # the first is what one would have trained without a search
+            study.enqueue_trial(already(search.config, search.space), skip_if_exists=True)
         trial = study.ask(fixed_distributions=distributions(search.space))
         config = configured(search.config, trial.params)
         run = Run.create(trial_path(search.directory, trial.number), config, dataset)

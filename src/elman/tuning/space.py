@@ -38,6 +38,9 @@ class Range:
         """The values that any other lies between."""
         return (self.low, self.high)
 
+    def __contains__(self, value: Value) -> bool:
+        return isinstance(value, int | float) and self.low <= value <= self.high
+
     def __str__(self) -> str:
         return f"{self.low:g} to {self.high:g}{', by orders of magnitude' if self.log else ''}"
 
@@ -52,6 +55,9 @@ class Choice:
     def ends(self) -> tuple[Value, ...]:
         """All of them."""
         return self.values
+
+    def __contains__(self, value: Value) -> bool:
+        return value in self.values
 
     def __str__(self) -> str:
         return " or ".join(str(value).lower() if isinstance(value, bool) else str(value) for value in self.values)
@@ -142,6 +148,12 @@ def narrowed(space: Space, given: Tables) -> Space:
     if not left:
         raise ConfigError("All that would be searched has a value on the command line.", "Leave some of it out.")
     return left
+
+
+def already(config: RunConfig, space: Space) -> dict[str, Value]:
+    """Return the values that a configuration has without any search, of those that lie in the space."""
+    values = flat(asdict(config))
+    return {name: values[name] for name, domain in space.items() if values[name] in domain}
 
 
 def configured(config: RunConfig, values: dict[str, Value]) -> RunConfig:
