@@ -82,6 +82,17 @@ def test_rows_dealt_out_step_by_step_are_rows_dealt_out_at_once(name: str, lengt
 
 
 @pytest.mark.parametrize("name", FORMS)
+def test_a_graph_that_is_retained_gives_the_same_gradients_again(name: str) -> None:
+    _, fast, shapes = FORMS[name]
+    inputs = arguments(shapes)
+    total = sum(output.square().sum() for output in each(fast(*inputs)))
+    first, again, last = (torch.autograd.grad(total, inputs, retain_graph=keep) for keep in (True, True, False))
+    for grads in zip(first, again, last, strict=True):
+        assert torch.equal(grads[0], grads[1])
+        assert torch.equal(grads[0], grads[2])
+
+
+@pytest.mark.parametrize("name", FORMS)
 def test_gradcheck(name: str) -> None:
     _, fast, shapes = FORMS[name]
     assert torch.autograd.gradcheck(fast, arguments(shapes))
