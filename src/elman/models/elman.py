@@ -168,7 +168,8 @@ class TanhRecurrence(torch.autograd.Function):
         states = blank(projected, active, *hidden.shape)
         h = hidden
         for t, n in enumerate(active):
-            h = at_step(projected, places, t, out=states[t, :n]).addmm_(h[:n], W_hh.T).tanh_()
+            h_t = states[t, :n]
+            h = torch.addmm(at_step(projected, places, t, out=h_t), h[:n], W_hh.T, out=h_t).tanh_()
         ctx.save_for_backward(states, hidden, W_hh, places)
         ctx.active, ctx.rows = active, len(projected)
         return states

@@ -125,7 +125,8 @@ class GRURecurrence(torch.autograd.Function):
         U_rz, U_n = U[:, : 2 * size], U[:, 2 * size :]
         h = hidden
         for t, n in enumerate(active):
-            a_t = at_step(projected, places, t, out=gates[t, :n])
+            a_t = gates[t, :n]
+            a_t.copy_(at_step(projected, places, t, out=a_t))  # no work where it was gathered there
             rz, new = a_t[:, : 2 * size], a_t[:, 2 * size :]
             plus_product(rz, h[:n], U_rz, out=rz).sigmoid_()
             q = plus_product(b_q, h[:n], U_n, out=recurrent[t, :n])

@@ -132,8 +132,8 @@ class LSTMRecurrence(torch.autograd.Function):
         U = W_hh.T.to(product_dtype(W_hh))
         h, c = hidden, cell
         for t, n in enumerate(active):
-            a_t = at_step(projected, places, t, out=gates[t % len(gates), :n])
-            plus_product(a_t, h[:n], U, out=a_t)
+            a_t = gates[t % len(gates), :n]
+            plus_product(at_step(projected, places, t, out=a_t), h[:n], U, out=a_t)
             a_t[:, : 3 * size].sigmoid_()
             a_t[:, 3 * size :].tanh_()
             i, f, o, g = a_t.chunk(4, dim=1)

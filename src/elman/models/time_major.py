@@ -56,9 +56,12 @@ def everyone(projected: Projected, places: Places | None = None) -> Active:
 
 
 def at_step(projected: Projected, places: Places | None, t: int, out: Tensor) -> Tensor:
-    """Write what the input adds at step ``t`` to the first sequences into ``out``, as many as that has rows."""
+    """Return what the input adds at step ``t`` to the first sequences, as many as ``out`` has rows.
+
+    Rows are gathered into ``out``; where all stands in place already, it is returned as it stands.
+    """
     if places is None:
-        return out.copy_(projected[t, : len(out)])
+        return projected[t, : len(out)]
     return torch.index_select(projected, 0, places[t, : len(out)], out=out)
 
 
