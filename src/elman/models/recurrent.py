@@ -129,9 +129,8 @@ class Recurrent(nn.Module):
         order = longest_first(lengths)
         width = x.places.shape[1]
         reading, columns = active(lengths[order], width), order.argsort()
-        order = F.pad(
-            order, (0, self._spare_rows(len(order), lengths.device))
-        )  # with sequence 0, of which nobody reads
+        spare = self._spare_rows(len(order), lengths.device)
+        order = F.pad(order, (0, spare))  # sequence 0 once more, in columns that nobody looks at
         lengths = lengths[order]
         steps = reversal(lengths, width)
         grid = torch.arange(steps.numel(), device=steps.device).view_as(steps)  # the row of each (time, batch)
@@ -221,7 +220,7 @@ class Recurrent(nn.Module):
         return (outputs[:batch], _cut(states_after, batch)) if spare else (outputs, states_after)
 
     def _spare_rows(self, batch: int, device: torch.device) -> int:
-        """How many rows the batch is to be padded with; see :data:`BLOCK`."""
+        """How many rows the batch is to be padded with (see :data:`BLOCK`)."""
         uneven = isinstance(self.forwards[0], LSTM) and torch.is_autocast_enabled("cpu")
         return -batch % BLOCK if uneven and self._on_processor(device) else 0
 
@@ -245,10 +244,9 @@ class Recurrent(nn.Module):
             halves = _halves(layer)
             states, state = halves.read(halves.project(rows), places, state, active, lengths)
             return states if halves.output is None or not finish else halves.output(states), state
-        if torch.is_autocast_enabled(places.device.type) and not torch.is_grad_enabled():
-            rows = rows.to(
-                torch.get_autocast_dtype(places.device.type)
-            )  # before they are many; a gradient would suffer
+        kind = places.device.type
+        if torch.is_autocast_enabled(kind) and not torch.is_grad_enabled():  # a sum of gradients would suffer
+            rows = rows.to(torch.get_autocast_dtype(kind))  # while they are few
         return torchs_own(layer, F.embedding(places, rows), state, lengths)
 
     def _in_our_way(self, layer: nn.Module, places: Tensor, *, packed: bool = False) -> bool:
