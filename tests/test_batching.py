@@ -155,3 +155,6 @@ def test_a_shared_batch_counts_what_it_leaves_out(strings: list[tuple[int, ...]]
         rows = Counter(map(tuple, batch.token_ids.tolist()))
         assert distinct.counts is not None
         assert dict(zip(map(tuple, distinct.token_ids.tolist()), distinct.counts.tolist(), strict=True)) == rows
+    inside = sum(int(batch.lengths.sum()) for batch in shared.read(plan))
+    cells = sum(batch.token_ids.numel() for batch in shared.read(plan))
+    assert shared.padding_share(plan) == pytest.approx(1 - inside / cells)

@@ -133,6 +133,10 @@ def test_row_wise_training_is_dense_training(tables: dict[str, dict[str, object]
 
 VARIANTS = {
     "bptt": {"batches": {"bptt": 7}},
+    "bptt whose last stretch is one step, bf16": {
+        "batches": {"bptt": 2, "tokens_per_batch": 60},
+        "loop": {"precision": "bf16"},
+    },
     "packed": {"batches": {"packed": True}},
     "sum": {"model": {"num_layers": 2, "stack": "sum", "top_dropout": 0.1, "embedding_dropout": 0.1}},
     "tied": {"model": {"tied": True, "embedding_size": 16}, "optim": {"row_wise_embedding": True}},

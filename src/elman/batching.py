@@ -104,17 +104,22 @@ class Batches:
     def read(self, plan: Plan) -> Iterator[Batch]:
         """Make the batches of ``plan``."""
         for indices in plan:
-            read, counts = indices, None
-            if self.kinds is not None:
-                _, firsts, counts = np.unique(self.kinds[indices], return_index=True, return_counts=True)
-                read = indices[firsts]
+            read, counts = self._read_of(indices)
             yield collate(self.sequences, read, self.config.length_multiple, counts)
 
+    def _read_of(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
+        """Which of a batch's sequences are read, and for how many each stands."""
+        if self.kinds is None:
+            return indices, None
+        _, firsts, counts = np.unique(self.kinds[indices], return_index=True, return_counts=True)
+        return indices[firsts], counts
+
     def padding_share(self, plan: Plan) -> float:
-        """Return how much of the batches of ``plan`` is padding, between 0 and 1."""
+        """Return how much of what is read of the batches of ``plan`` is padding, between 0 and 1."""
         lengths = self.sequences.lengths
-        cells = sum(len(i) * _rounded_up(int(lengths[i].max()), self.config.length_multiple) for i in plan)
-        return 1 - sum(int(lengths[i].sum()) for i in plan) / cells
+        batches = [self._read_of(indices)[0] for indices in plan]
+        cells = sum(len(i) * _rounded_up(int(lengths[i].max()), self.config.length_multiple) for i in batches)
+        return 1 - sum(int(lengths[i].sum()) for i in batches) / cells
 
 
 def plan_batches(lengths: NDArray[np.int64], config: BatchConfig, generator: np.random.Generator | None = None) -> Plan:

@@ -41,8 +41,9 @@ class RowWiseAdam(Optimizer):
 
         drift_t = Σ_s  η_s √(1 − β₂^s) / (1 − β₁^s) · (β₁ / √β₂)^(s−t)
 
-    This is exact but for ε, which is added to √v instead of to each √v_s. An average of the weights, a_s = d a_(s−1) +
-    (1 − d) w_s, is known as long as the weights are: with w_s and drift_t as they are after n steps without a gradient,
+    This is exact but for ε, which is added to √v instead of to each √v_s: with ε = 1e-8 the drift behind a gradient of
+    1e-5 is off by 0.3%, behind one of 1e-6 by 3%. An average of the weights, a_s = d a_(s−1) + (1 − d) w_s, is known as
+    long as the weights are: with w_s and drift_t as they are after n steps without a gradient,
 
         a_s = dⁿ a_t + (1 − dⁿ) (w_s + m / √v · drift_t) − m / √v · D_t,   D_t = d D_t + (1 − d) drift_t at every step.
 

@@ -115,6 +115,17 @@ def test_what_was_drawn_follows_from_the_seed(search: Search, tmp_path: Path) ->
     assert other["trials"][1]["params"] != one["trials"][1]["params"]
 
 
+def test_a_first_trial_that_was_lost_is_begun_again(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(searching, "train", raiser(RunError("The disk is broken.", "Mend it.")))
+        with pytest.raises(RunError):
+            tune(search, quiet)
+    lost, *others = tune(replace(search, trials=2), quiet)["trials"]
+    assert lost["state"] == "failed"
+    assert others[0]["params"] == lost["params"]
+    assert others[1]["params"] != lost["params"]
+
+
 def test_the_first_trial_is_what_would_be_trained_without_a_search(search: Search) -> None:
     [trial] = tune(replace(search, trials=1), quiet)["trials"]
     own = flat(asdict(search.config))

@@ -8,6 +8,7 @@ back-propagation through time written out; the tests hold the two, and torch's `
 computes h alone: it has no output layer.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -114,10 +115,15 @@ class Elman(nn.Module):
             states = loop(projected if places is None else F.embedding(places, projected), hidden, W_hh)
         return states, last(states, lengths)
 
-    def step(self, projected: Tensor, hidden: State) -> tuple[Tensor, State]:
-        """Read one step that is projected already; return h, without the last layer, and the state after it."""
-        hidden = step(projected, hidden, self.lin1.weight[:, self.insize :])
-        return hidden, hidden
+    def stepper(self) -> Callable[[Tensor, State], tuple[State, State]]:
+        """Return a function of one step, projected already, and the state before it: to h and the state after."""
+        W_hh = self.lin1.weight[:, self.insize :]
+
+        def read(projected: Tensor, hidden: State) -> tuple[State, State]:
+            hidden = step(projected, hidden, W_hh)
+            return hidden, hidden
+
+        return read
 
 
 def step(projected: AtStep, hidden: State, W_hh: Matrix) -> State:

@@ -9,6 +9,7 @@
 the same from inputs that are projected already, with its back-propagation through time written by hand.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -70,10 +71,15 @@ class GRU(nn.GRU):
         states = recurrence(projected, hidden, self.weight_hh_l0, b_q, active, places)
         return states, last(states, lengths)[None]
 
-    def step(self, projected: Tensor, state: Tensor) -> tuple[State, Tensor]:
-        """Read one step that is projected already; return h, and the state after it."""
-        hidden = step(projected, state[0], self.weight_hh_l0, self.bias_hh_l0[2 * self.hidden_size :])
-        return hidden, hidden[None]
+    def stepper(self) -> Callable[[Tensor, Tensor], tuple[State, Tensor]]:
+        """Return a function of one step, projected already, and the state before it: to h and the state after."""
+        b_q = self.bias_hh_l0[2 * self.hidden_size :]
+
+        def read(projected: Tensor, state: Tensor) -> tuple[State, Tensor]:
+            hidden = step(projected, state[0], self.weight_hh_l0, b_q)
+            return hidden, hidden[None]
+
+        return read
 
 
 def step(projected: AtStep, hidden: State, W_hh: Matrix, b_q: Tensor) -> State:

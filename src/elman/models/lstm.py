@@ -10,6 +10,7 @@ the same from inputs that are projected already, with its back-propagation throu
 W x is half the work of torch's layer, and a batch of reviews needs it for a fifth of its tokens only.
 """
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import torch
@@ -67,14 +68,20 @@ class LSTM(nn.LSTM):
         weight = _gates_first(self.weight_hh_l0)
         projected = projected.to(weight.dtype)
         zeros = projected.new_zeros(time_and_batch(projected, places)[1], self.hidden_size)
-        hidden, cell = (zeros, zeros) if state is None else (state[0][0], state[1][0])
+        # Torch's own layer, which may have read what came before, returns states in the precision of its products.
+        hidden, cell = (zeros, zeros) if state is None else (part[0].to(weight.dtype) for part in state)
         states, cells = recurrence(projected, hidden, cell, weight, active, places)
         return states, (last(states, lengths)[None], last(cells, lengths)[None])
 
-    def step(self, projected: Tensor, state: tuple[Tensor, Tensor]) -> tuple[State, tuple[Tensor, Tensor]]:
-        """Read one step that is projected already; return h, and the state after it."""
-        hidden, cell = step(projected, state[0][0], state[1][0], _gates_first(self.weight_hh_l0))
-        return hidden, (hidden[None], cell[None])
+    def stepper(self) -> Callable[[Tensor, tuple[Tensor, Tensor]], tuple[State, tuple[Tensor, Tensor]]]:
+        """Return a function of one step, projected already, and the state before it: to h and the state after."""
+        W_hh = _gates_first(self.weight_hh_l0)
+
+        def read(projected: Tensor, state: tuple[Tensor, Tensor]) -> tuple[State, tuple[Tensor, Tensor]]:
+            hidden, cell = step(projected, state[0][0], state[1][0], W_hh)
+            return hidden, (hidden[None], cell[None])
+
+        return read
 
 
 def _gates_first(weight: Tensor) -> Tensor:

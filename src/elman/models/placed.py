@@ -56,7 +56,7 @@ class Steps(NamedTuple):
     columns
         (batch,), in which column each sequence stands; a column may stand for none.
     blank
-        Whether all behind an end is zero; else it is anything.
+        Whether all behind an end is zero; else it is anything finite.
     linear
         As for :class:`Placed`; where it is given, what is behind it is not blank.
     """

@@ -59,7 +59,7 @@ class Layer(Protocol):
 
     @property
     def output(self) -> nn.Linear | None:
-        """A last layer, of each step alone, that :meth:`read` and :meth:`step` leave to the caller."""
+        """A last layer, of each step alone, that :meth:`read` and :meth:`stepper` leave to the caller."""
 
     def project(self, x: Tensor) -> Tensor:
         """Return what the input adds at a step: (…, insize) → (…, gates × hsize)."""
@@ -74,8 +74,8 @@ class Layer(Protocol):
     ) -> tuple[TimeMajor, State]:
         """Return the outputs of every step, and the state after the last, of each sequence where lengths are given."""
 
-    def step(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return the outputs of one step, (batch, …), and the state after it."""
+    def stepper(self) -> Callable[[Tensor, State], tuple[Tensor, State]]:
+        """Return a function of one step and the state before it, to its outputs, (batch, …), and the state after it."""
 
 
 class Recurrent(nn.Module):
@@ -180,12 +180,12 @@ class Recurrent(nn.Module):
         """
         halves = [_halves(layer) for layer in self.forwards]
         small = len(table) <= SMALL_ALPHABET
-        rows = halves[0].project(table) if small else table
+        rows, reads = halves[0].project(table) if small else table, [layer.stepper() for layer in halves]
 
         def step(tokens: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
             x, layers, after = rows.index_select(0, tokens), [], []
-            for k, (layer, state) in enumerate(zip(halves, states, strict=True)):
-                x, state_after = layer.step(x if small and k == 0 else layer.project(x), state)
+            for k, (layer, read, state) in enumerate(zip(halves, reads, states, strict=True)):
+                x, state_after = read(x if small and k == 0 else layer.project(x), state)
                 x = x if layer.output is None else layer.output(x)
                 layers.append(x)
                 after.append(state_after)

@@ -3,6 +3,8 @@
 Called as a layer it is torch's own, which the tests hold :meth:`RNN.read` to.
 """
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -42,7 +44,11 @@ class RNN(nn.RNN):
         states = recurrence(projected, hidden, self.weight_hh_l0, active, places)
         return states, last(states, lengths)[None]
 
-    def step(self, projected: Tensor, state: Tensor) -> tuple[State, Tensor]:
-        """Read one step that is projected already; return h, and the state after it."""
-        hidden = step(projected, state[0], self.weight_hh_l0)
-        return hidden, hidden[None]
+    def stepper(self) -> Callable[[Tensor, Tensor], tuple[State, Tensor]]:
+        """Return a function of one step, projected already, and the state before it: to h and the state after."""
+
+        def read(projected: Tensor, state: Tensor) -> tuple[State, Tensor]:
+            hidden = step(projected, state[0], self.weight_hh_l0)
+            return hidden, hidden[None]
+
+        return read

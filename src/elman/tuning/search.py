@@ -193,8 +193,10 @@ def _claim(search: Search, study: optuna.Study, dataset: Dataset) -> tuple[Trial
                 study.tell(stale.number, state=TrialState.FAIL, skip_if_finished=True)
         if begun(study) >= search.trials or _spent(study) >= 3600 * (search.hours or float("inf")):
             return None
-        if begun(study) == 0:  # the first is what one would have trained without a search
-            study.enqueue_trial(already(search.config, search.space), skip_if_exists=True)
+        if begun(study) == 0 and not study.get_trials(
+            states=(TrialState.WAITING,)
+        ):  # the first is what one would have trained without a search
+            study.enqueue_trial(already(search.config, search.space))
         trial = study.ask(fixed_distributions=distributions(search.space))
         config = configured(search.config, trial.params)
         run = Run.create(trial_path(search.directory, trial.number), config, dataset)
