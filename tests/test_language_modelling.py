@@ -131,11 +131,26 @@ def test_row_wise_training_is_dense_training(tables: dict[str, dict[str, object]
     torch.testing.assert_close(found, dense, rtol=0, atol=2e-5)
 
 
+@pytest.mark.parametrize("dropout", ["word_dropout", "embedding_dropout", "top_dropout"])
+def test_with_dropout_every_string_is_read(dropout: str) -> None:
+    config = config_of(model={dropout: 0.1})
+    assert LanguageModelling(config, open_dataset(config.data)).train.kinds is None
+    assert LanguageModelling(config_of(), open_dataset(config.data)).train.kinds is not None
+
+
 VARIANTS = {
     "bptt": {"batches": {"bptt": 7}},
     "bptt whose last stretch is one step, bf16": {
         "batches": {"bptt": 2, "tokens_per_batch": 60},
         "loop": {"precision": "bf16"},
+    },
+    **{
+        f"{cell}, bptt, bf16": {
+            "model": {"layer": cell},
+            "batches": {"bptt": 4, "tokens_per_batch": 100},
+            "loop": {"precision": "bf16"},
+        }
+        for cell in ("rnn", "gru")
     },
     "packed": {"batches": {"packed": True}},
     "sum": {"model": {"num_layers": 2, "stack": "sum", "top_dropout": 0.1, "embedding_dropout": 0.1}},

@@ -51,7 +51,7 @@ class Batch:
     @property
     def tokens(self) -> int:
         """Tokens of all its sequences, padding not among them."""
-        return int(self.lengths.sum() if self.counts is None else self.lengths @ self.counts)
+        return int((self.lengths if self.counts is None else self.lengths * self.counts).sum())
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on ``device``."""

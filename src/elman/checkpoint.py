@@ -31,7 +31,7 @@ class EpochTotals:
     grad_norms, updates
         The sum of the gradient's norms, and of how many.
     tokens, seconds
-        Read, and spent on it.
+        Read, those of equal strings each time that they are drawn; and spent on it.
     """
 
     nats: float = 0.0

@@ -188,6 +188,8 @@ class OptimConfig:
             raise ConfigError(f"The learning rate must be positive, not {self.learning_rate}.", "Try 0.001.")
         _at_least(self, 0, "warmup_epochs", "weight_decay", "grad_clip_norm")
         _share(self, "beta1", "beta2", "ema_decay")
+        if self.beta2 == 0:
+            raise ConfigError("--beta2 must be above 0: Adam divides by that mean.", "Try 0.98.")
 
 
 @dataclass(frozen=True, kw_only=True)

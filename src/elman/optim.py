@@ -87,7 +87,9 @@ class RowWiseAdam(Optimizer):
         known = {"step", "moved_in", "drift", "drifted", "average_drift", "exp_avg", "exp_avg_sq"}
         for state in state_dict["state"].values():
             if missing := known - state.keys():
-                raise ValueError(f"a table's moments come without {', '.join(sorted(missing))}")
+                raise ValueError(
+                    f"a table's moments come without {', '.join(sorted(missing))}, as from another version"
+                )
         super().load_state_dict(state_dict)
 
     @torch.no_grad()
@@ -192,7 +194,8 @@ class RowWiseAdam(Optimizer):
         rate = group["lr"] * math.sqrt(1 - beta2**step) / (1 - beta1**step)
         ages = torch.arange(len(recent), 0, -1, dtype=recent.dtype, device=recent.device)
         recent += rate * torch.pow(ratio, ages)
-        state["average_drift"].lerp_(state["drift"], 1 - self.decay)
+        if self.averages:
+            state["average_drift"].lerp_(state["drift"], 1 - self.decay)
         for name in ("drift", "average_drift"):
             state[name] = torch.cat([state[name], state[name].new_zeros(1)])
 

@@ -7,9 +7,6 @@ every call; in use they cost nothing.
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-type_checked = "elman.models", "elman.losses", "elman.batching"
-"""The modules whose signatures the tests check at every call."""
-
 TokenIds = Int[Tensor, "batch time"]
 """Ids of tokens, `.pad` behind each sequence's end."""
 

@@ -172,6 +172,21 @@ def test_steps_are_pooled_as_rows_and_places_are(name: str, left: bool) -> None:
             close(other, rows)
 
 
+@pytest.mark.parametrize("layer", ["mlp", "elman"])
+def test_the_last_linear_layer_is_left_to_the_pool(layer: str) -> None:
+    model = Classifier(ModelConfig(layer=layer, embedding_size=4, hidden_size=6), 20, 2)
+    token_ids, lengths = texts()
+    assert model.layer(model.embedding.placed(token_ids), lengths).linear is not None
+
+
+def test_what_is_no_number_is_seen_behind_a_maximum() -> None:
+    model = Classifier(ModelConfig(layer="mlp", embedding_size=4, hidden_size=6), 20, 2).eval()
+    token_ids, lengths = texts()
+    with torch.no_grad():
+        model.embedding.weight[token_ids[0, 3]] = torch.nan
+    assert not model(token_ids, lengths)[0].isfinite().any()
+
+
 def test_gradcheck_of_a_linear_layer_under_a_maximum() -> None:
     torch.manual_seed(0)
     places, lengths = texts()

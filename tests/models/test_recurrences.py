@@ -93,6 +93,31 @@ def test_a_graph_that_is_retained_gives_the_same_gradients_again(name: str) -> N
 
 
 @pytest.mark.parametrize("name", FORMS)
+def test_second_derivatives_are_refused_and_not_left_out(name: str) -> None:
+    _, fast, shapes = FORMS[name]
+    inputs = arguments(shapes)
+    total = sum(output.square().sum() for output in each(fast(*inputs)))
+    with pytest.raises(NotImplementedError, match="second derivatives"):
+        torch.autograd.grad(total, inputs, create_graph=True)
+
+
+def test_gates_are_written_over_where_nobody_needs_them_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[bool] = []
+    original = lstm.overwritten
+
+    def watching(saved: Tensor) -> Tensor:
+        found = original(saved)
+        kept.append(found.data_ptr() == saved.data_ptr())
+        return found
+
+    monkeypatch.setattr(lstm, "overwritten", watching)
+    total = sum(output.sum() for output in lstm.recurrence(*arguments(FORMS["lstm"][2])))
+    total.backward(retain_graph=True)
+    total.backward()
+    assert kept == [False, True]
+
+
+@pytest.mark.parametrize("name", FORMS)
 def test_gradcheck(name: str) -> None:
     _, fast, shapes = FORMS[name]
     assert torch.autograd.gradcheck(fast, arguments(shapes))

@@ -14,8 +14,8 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from elman.models.derivatives import first_derivatives_only
 from elman.models.products import outer_products, tanh_backward
 from elman.models.time_major import (
     Active,
@@ -27,6 +27,7 @@ from elman.models.time_major import (
     TimeMajor,
     at_step,
     blank,
+    by_step,
     everyone,
     last,
     time_and_batch,
@@ -173,15 +174,15 @@ class TanhRecurrence(torch.autograd.Function):
         """Return all states (time, batch, hidden)."""
         states = blank(projected, active, *hidden.shape)
         h = hidden
-        for t, n in enumerate(active):
-            h_t = states[t, :n]
-            h = torch.addmm(at_step(projected, places, t, out=h_t), h[:n], W_hh.T, out=h_t).tanh_()
+        for step, h_t, n in zip(by_step(projected, places), states, active, strict=True):
+            now = h_t[:n]
+            h = torch.addmm(at_step(projected, step, out=now), h[:n], W_hh.T, out=now).tanh_()
         ctx.save_for_backward(states, hidden, W_hh, places)
         ctx.active, ctx.rows = active, len(projected)
         return states
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         """Return the gradients of projected, hidden and W_hh."""
         states, hidden, W_hh, places = ctx.saved_tensors

@@ -15,8 +15,8 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from elman.models.derivatives import first_derivatives_only
 from elman.models.products import outer_products, plus_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.models.time_major import (
     Active,
@@ -28,6 +28,7 @@ from elman.models.time_major import (
     TimeMajor,
     at_step,
     blank,
+    by_step,
     everyone,
     last,
     one_earlier,
@@ -66,7 +67,7 @@ class GRU(nn.GRU):
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         projected = projected.to(self.weight_hh_l0.dtype)
         batch = time_and_batch(projected, places)[1]
-        hidden = projected.new_zeros(batch, self.hidden_size) if state is None else state[0]
+        hidden = projected.new_zeros(batch, self.hidden_size) if state is None else state[0].to(projected.dtype)
         b_q = self.bias_hh_l0[2 * self.hidden_size :]
         states = recurrence(projected, hidden, self.weight_hh_l0, b_q, active, places)
         return states, last(states, lengths)[None]
@@ -130,9 +131,9 @@ class GRURecurrence(torch.autograd.Function):
         U = W_hh.T.to(product_dtype(W_hh))
         U_rz, U_n = U[:, : 2 * size], U[:, 2 * size :]
         h = hidden
-        for t, n in enumerate(active):
+        for t, (step, n) in enumerate(zip(by_step(projected, places), active, strict=True)):
             a_t = gates[t, :n]
-            a_t.copy_(at_step(projected, places, t, out=a_t))  # no work where it was gathered there
+            a_t.copy_(at_step(projected, step, out=a_t))  # no work where it was gathered there
             rz, new = a_t[:, : 2 * size], a_t[:, 2 * size :]
             plus_product(rz, h[:n], U_rz, out=rz).sigmoid_()
             q = plus_product(b_q, h[:n], U_n, out=recurrent[t, :n])
@@ -143,7 +144,7 @@ class GRURecurrence(torch.autograd.Function):
         return states
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None]:
         """Return the gradients of projected, hidden, W_hh and b_q."""
         gates, states, recurrent, hidden, U, places = ctx.saved_tensors

@@ -16,8 +16,8 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
+from elman.models.derivatives import first_derivatives_only
 from elman.models.products import outer_products, plus_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.models.time_major import (
     Active,
@@ -29,6 +29,7 @@ from elman.models.time_major import (
     TimeMajor,
     at_step,
     blank,
+    by_step,
     everyone,
     last,
     one_earlier,
@@ -68,7 +69,7 @@ class LSTM(nn.LSTM):
         weight = _gates_first(self.weight_hh_l0)
         projected = projected.to(weight.dtype)
         zeros = projected.new_zeros(time_and_batch(projected, places)[1], self.hidden_size)
-        # Torch's own layer, which may have read what came before, returns states in the precision of its products.
+        # What read before may have left the state in the precision of its products.
         hidden, cell = (zeros, zeros) if state is None else (part[0].to(weight.dtype) for part in state)
         states, cells = recurrence(projected, hidden, cell, weight, active, places)
         return states, (last(states, lengths)[None], last(cells, lengths)[None])
@@ -138,9 +139,9 @@ class LSTMRecurrence(torch.autograd.Function):
         states, cells = (blank(projected, active, batch, size) for _ in range(2))
         U = W_hh.T.to(product_dtype(W_hh))
         h, c = hidden, cell
-        for t, n in enumerate(active):
+        for t, (step, n) in enumerate(zip(by_step(projected, places), active, strict=True)):
             a_t = gates[t % len(gates), :n]
-            plus_product(at_step(projected, places, t, out=a_t), h[:n], U, out=a_t)
+            plus_product(at_step(projected, step, out=a_t), h[:n], U, out=a_t)
             a_t[:, : 3 * size].sigmoid_()
             a_t[:, 3 * size :].tanh_()
             i, f, o, g = a_t.chunk(4, dim=1)
@@ -152,7 +153,7 @@ class LSTMRecurrence(torch.autograd.Function):
         return states, cells
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(
         ctx: Any, grad_states: Tensor | None, grad_cells: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, None, None, None]:

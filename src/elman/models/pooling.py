@@ -13,10 +13,10 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from elman.batching import padding_mask
 from elman.config import Pooling
+from elman.models.derivatives import first_derivatives_only
 from elman.models.placed import Placed, Steps
 from elman.tensors import Lengths, Pooled
 
@@ -33,6 +33,7 @@ def max_over_time(x: Placed | Steps, lengths: Lengths) -> Pooled:
     members, starts = _members(x.places, lengths)
 
     def winners(values: Tensor) -> tuple[Tensor, Tensor]:
+        values.nan_to_num_(torch.inf, torch.inf, -torch.inf)  # a bag would pass over a number that is none
         pooled, _, _, found = torch.embedding_bag(values, members, starts, mode=MAX)
         return pooled, found
 
@@ -89,7 +90,7 @@ class LinearMax(torch.autograd.Function):
         return pooled
 
     @staticmethod
-    @once_differentiable
+    @first_derivatives_only
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         """Return the gradients of rows, weight and bias."""
         rows, weight, winners = ctx.saved_tensors

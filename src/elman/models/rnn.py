@@ -40,7 +40,7 @@ class RNN(nn.RNN):
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         projected = projected.to(self.weight_hh_l0.dtype)
         batch = time_and_batch(projected, places)[1]
-        hidden: State = projected.new_zeros(batch, self.hidden_size) if state is None else state[0]
+        hidden: State = projected.new_zeros(batch, self.hidden_size) if state is None else state[0].to(projected.dtype)
         states = recurrence(projected, hidden, self.weight_hh_l0, active, places)
         return states, last(states, lengths)[None]
 

@@ -55,14 +55,19 @@ def everyone(projected: Projected, places: Places | None = None) -> Active:
     return [batch] * time
 
 
-def at_step(projected: Projected, places: Places | None, t: int, out: Tensor) -> Tensor:
-    """Return what the input adds at step ``t`` to the first sequences, as many as ``out`` has rows.
+def by_step(projected: Projected, places: Places | None) -> Projected | Places:
+    """Return what :func:`at_step` takes at each step, time first."""
+    return projected if places is None else places
 
-    Rows are gathered into ``out``; where all stands in place already, it is returned as it stands.
+
+def at_step(projected: Projected, step: Tensor, out: Tensor) -> Tensor:
+    """Return what the input adds at a step to the first sequences, as many as ``out`` has rows.
+
+    ``step`` is of :func:`by_step`. Rows are gathered into ``out``; what stands in place is returned as it stands.
     """
-    if places is None:
-        return projected[t, : len(out)]
-    return torch.index_select(projected, 0, places[t, : len(out)], out=out)
+    if step.dim() == 2:
+        return step[: len(out)]
+    return torch.index_select(projected, 0, step[: len(out)], out=out)
 
 
 def to_rows(grad: Float[Tensor, "time batch gates"], places: Places | None, rows: int) -> Projected:
@@ -76,12 +81,17 @@ def to_rows(grad: Float[Tensor, "time batch gates"], places: Places | None, rows
 def blank(like: Tensor, active: Active, batch: int, size: int) -> Float[Tensor, "time batch size"]:
     """Return an array to be filled: zero where no sequence is read, whatever it is elsewhere."""
     numbers = len(active) * batch * size
-    step = max(1, 2 ** numbers.bit_length() // 16)
-    made = like.new_empty(-(-numbers // step) * step)[:numbers].view(len(active), batch, size)
+    made = _memory_for(like, numbers).view(len(active), batch, size)
     for step, n in zip(made, active, strict=True):
         if n < len(step):
             step[n:] = 0
     return made
+
+
+def _memory_for(like: Tensor, numbers: int) -> Tensor:
+    """Memory in one of few sizes, at most an eighth too large: batches of all shapes then take turns in one block."""
+    unit = max(1, 2 ** numbers.bit_length() // 16)
+    return like.new_empty(-(-numbers // unit) * unit)[:numbers]
 
 
 def overwritten(saved: Tensor) -> Tensor:
