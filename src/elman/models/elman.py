@@ -29,8 +29,8 @@ from elman.models.time_major import (
     blank,
     by_step,
     everyone,
+    first_state,
     last,
-    time_and_batch,
     to_rows,
 )
 from elman.tensors import Features, Lengths
@@ -108,8 +108,7 @@ class Elman(nn.Module):
         W_hh = self.lin1.weight[:, self.insize :]
         # Under autocast the products come in half precision; the state keeps that of the weights.
         projected = projected.to(W_hh.dtype)
-        batch = time_and_batch(projected, places)[1]
-        hidden = projected.new_zeros(batch, self.hsize) if hidden is None else hidden.to(W_hh.dtype)
+        hidden = first_state(projected, places, hidden, self.hsize)
         if self.fast:
             states = recurrence(projected, hidden, W_hh, active, places)
         else:
@@ -174,9 +173,9 @@ class TanhRecurrence(torch.autograd.Function):
         """Return all states (time, batch, hidden)."""
         states = blank(projected, active, *hidden.shape)
         h = hidden
-        for step, h_t, n in zip(by_step(projected, places), states, active, strict=True):
+        for x_t, h_t, n in zip(by_step(projected, places), states, active, strict=True):
             now = h_t[:n]
-            h = torch.addmm(at_step(projected, step, out=now), h[:n], W_hh.T, out=now).tanh_()
+            h = torch.addmm(at_step(projected, x_t, out=now), h[:n], W_hh.T, out=now).tanh_()
         ctx.save_for_backward(states, hidden, W_hh, places)
         ctx.active, ctx.rows = active, len(projected)
         return states

@@ -30,10 +30,10 @@ from elman.models.time_major import (
     blank,
     by_step,
     everyone,
+    first_state,
     last,
     one_earlier,
     stretches,
-    time_and_batch,
     to_rows,
 )
 from elman.tensors import Lengths
@@ -66,8 +66,7 @@ class GRU(nn.GRU):
     ) -> tuple[TimeMajor, Tensor]:
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         projected = projected.to(self.weight_hh_l0.dtype)
-        batch = time_and_batch(projected, places)[1]
-        hidden = projected.new_zeros(batch, self.hidden_size) if state is None else state[0].to(projected.dtype)
+        hidden = first_state(projected, places, None if state is None else state[0], self.hidden_size)
         b_q = self.bias_hh_l0[2 * self.hidden_size :]
         states = recurrence(projected, hidden, self.weight_hh_l0, b_q, active, places)
         return states, last(states, lengths)[None]
@@ -131,9 +130,9 @@ class GRURecurrence(torch.autograd.Function):
         U = W_hh.T.to(product_dtype(W_hh))
         U_rz, U_n = U[:, : 2 * size], U[:, 2 * size :]
         h = hidden
-        for t, (step, n) in enumerate(zip(by_step(projected, places), active, strict=True)):
+        for t, (x_t, n) in enumerate(zip(by_step(projected, places), active, strict=True)):
             a_t = gates[t, :n]
-            a_t.copy_(at_step(projected, step, out=a_t))  # no work where it was gathered there
+            a_t.copy_(at_step(projected, x_t, out=a_t))  # no work where it was gathered there
             rz, new = a_t[:, : 2 * size], a_t[:, 2 * size :]
             plus_product(rz, h[:n], U_rz, out=rz).sigmoid_()
             q = plus_product(b_q, h[:n], U_n, out=recurrent[t, :n])

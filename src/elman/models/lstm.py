@@ -31,11 +31,11 @@ from elman.models.time_major import (
     blank,
     by_step,
     everyone,
+    first_state,
     last,
     one_earlier,
     overwritten,
     stretches,
-    time_and_batch,
     to_rows,
 )
 from elman.tensors import Lengths
@@ -68,9 +68,9 @@ class LSTM(nn.LSTM):
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         weight = _gates_first(self.weight_hh_l0)
         projected = projected.to(weight.dtype)
-        zeros = projected.new_zeros(time_and_batch(projected, places)[1], self.hidden_size)
         # What read before may have left the state in the precision of its products.
-        hidden, cell = (zeros, zeros) if state is None else (part[0].to(weight.dtype) for part in state)
+        before = (None, None) if state is None else (part[0] for part in state)
+        hidden, cell = (first_state(projected, places, part, self.hidden_size) for part in before)
         states, cells = recurrence(projected, hidden, cell, weight, active, places)
         return states, (last(states, lengths)[None], last(cells, lengths)[None])
 
@@ -139,9 +139,9 @@ class LSTMRecurrence(torch.autograd.Function):
         states, cells = (blank(projected, active, batch, size) for _ in range(2))
         U = W_hh.T.to(product_dtype(W_hh))
         h, c = hidden, cell
-        for t, (step, n) in enumerate(zip(by_step(projected, places), active, strict=True)):
+        for t, (x_t, n) in enumerate(zip(by_step(projected, places), active, strict=True)):
             a_t = gates[t % len(gates), :n]
-            plus_product(at_step(projected, step, out=a_t), h[:n], U, out=a_t)
+            plus_product(at_step(projected, x_t, out=a_t), h[:n], U, out=a_t)
             a_t[:, : 3 * size].sigmoid_()
             a_t[:, 3 * size :].tanh_()
             i, f, o, g = a_t.chunk(4, dim=1)

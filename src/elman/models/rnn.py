@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.models.elman import recurrence, step
-from elman.models.time_major import Active, Places, Projected, State, TimeMajor, last, time_and_batch
+from elman.models.time_major import Active, Places, Projected, State, TimeMajor, first_state, last
 from elman.tensors import Lengths
 
 
@@ -39,8 +39,7 @@ class RNN(nn.RNN):
     ) -> tuple[TimeMajor, Tensor]:
         """Read sequences that are projected already, time first; see :meth:`elman.models.elman.Elman.read`."""
         projected = projected.to(self.weight_hh_l0.dtype)
-        batch = time_and_batch(projected, places)[1]
-        hidden: State = projected.new_zeros(batch, self.hidden_size) if state is None else state[0].to(projected.dtype)
+        hidden = first_state(projected, places, None if state is None else state[0], self.hidden_size)
         states = recurrence(projected, hidden, self.weight_hh_l0, active, places)
         return states, last(states, lengths)[None]
 

@@ -49,6 +49,13 @@ def time_and_batch(projected: Projected, places: Places | None) -> tuple[int, in
     return time, batch
 
 
+def first_state(projected: Projected, places: Places | None, hidden: State | None, size: int) -> State:
+    """Return the state before step 0, in the precision of what was projected; None is zeros."""
+    if hidden is None:
+        return projected.new_zeros(time_and_batch(projected, places)[1], size)
+    return hidden.to(projected.dtype)
+
+
 def everyone(projected: Projected, places: Places | None = None) -> Active:
     """Return the whole batch for every step."""
     time, batch = time_and_batch(projected, places)
