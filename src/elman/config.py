@@ -29,6 +29,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 Stack = Literal["deep", "sum"]
 Kept = Literal["best", "last"]
 Task = Literal["classification", "language-model"]
+Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 SplitName = Literal["train", "val", "test", "unlabelled"]
 
 
@@ -204,7 +205,7 @@ class LoopConfig:
     """Keep the weights of the epoch that was best on validation, or those of the last, whatever validation says."""
     seed: int = 0
     """The one number that all random choices follow from."""
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "cpu"
+    accelerator: Accelerator = "cpu"
     """The device."""
     precision: Precision = "float32"
     """Of the matrix products; the weights stay float32."""

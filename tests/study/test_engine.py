@@ -191,6 +191,33 @@ def test_a_change_repeats_exactly_what_depends_on_it(
 
 
 @pytest.mark.usefixtures("no_report")
+def test_a_step_is_repeated_where_one_that_it_needs_has_found_something_else(noted: list[str], tmp_path: Path) -> None:
+    study = parse_study(of_notes({"search": ("", []), "of-search": ("", ["search"]), "other": ("", [])}), "notes")
+    run_study(study, tmp_path, lambda _: None)
+    path = tmp_path / "results" / "search.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps(found | {"figures": {"read": ["made anew"]}}))
+    noted.clear()
+    run_study(study, tmp_path, lambda _: None)
+    assert noted == ["of-search"]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_another_device_repeats_nothing_and_is_what_is_trained_on(tmp_path: Path) -> None:
+    study = parse_study(TINY, "tiny")
+    here, there = tmp_path / "here", tmp_path / "there"
+    run_study(study, here, lambda _: None)
+    lines: list[str] = []
+    run_study(study.on("auto"), here, lines.append)
+    assert sum("done already" in line for line in lines) == len(study.steps)
+    run_study(study.on("auto"), there, lambda _: None)
+    configs = [path.read_text() for path in there.glob("runs/*/config.toml")]
+    assert configs and all('accelerator = "auto"' in config for config in configs)
+    devices = [json.loads(path.read_text())["config"] for path in sorted(there.glob("results/*.json"))]
+    assert devices == [json.loads(path.read_text())["config"] for path in sorted(here.glob("results/*.json"))]
+
+
+@pytest.mark.usefixtures("no_report")
 def test_where_a_step_fails_the_study_goes_on_and_tries_it_again_next_time(noted: list[str], tmp_path: Path) -> None:
     lines: list[str] = []
     steps = {"good": ("", []), "bad": ("fail", []), "after-bad": ("", ["bad"]), "last": ("", ["good"])}

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from elman.cli.apps import app
+from elman.config import Accelerator
 
 
 @app.command
@@ -13,6 +14,7 @@ def study(
     *,
     profile: Literal["smoke", "quick", "full"] = "quick",
     directory: Path | None = None,
+    accelerator: Accelerator | None = None,
 ) -> None:
     """Do a study step by step, and write a report of it: HTML, PDF and Markdown.
 
@@ -32,10 +34,14 @@ def study(
         Which study.
     directory
         Where its results and its report are kept. The default is runs/study-PROFILE, or runs/study-FILE.
+    accelerator
+        The device of all its runs; the default is what the study says. What was done on another is not repeated.
     """
     from elman.study import read_study, run_study, study_from_file
 
     declared = read_study(profile) if file is None else study_from_file(file)
+    if accelerator is not None:
+        declared = declared.on(accelerator)
     run_study(declared, directory or Path("runs") / f"study-{declared.name}", lambda line: print(line, flush=True))
 
 

@@ -19,12 +19,12 @@ from = "search-lstm"            # a step before it whose configuration is taken;
 """
 
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from elman.config import RunConfig, build, parse_toml
+from elman.config import Accelerator, RunConfig, build, parse_toml
 from elman.errors import ConfigError
 from elman.presets import preset
 from elman.study.kinds import KINDS, Kind
@@ -68,6 +68,12 @@ class Step:
     source: str = ""
     sections: Tables = field(default_factory=dict)
 
+    def on(self, accelerator: Accelerator) -> "Step":
+        """Return the same step with its runs on that device."""
+        tables = {"loop": {"accelerator": accelerator}}
+        config, fallback = (each and each.with_tables(tables, self.name) for each in (self.config, self.fallback))
+        return replace(self, config=config, fallback=fallback)
+
 
 @dataclass(frozen=True)
 class Question:
@@ -91,6 +97,13 @@ class Study:
     def steps(self) -> tuple[Step, ...]:
         """All steps, in the order in which they are done."""
         return tuple(step for question in self.questions for step in question.steps)
+
+    def on(self, accelerator: Accelerator) -> "Study":
+        """Return the same study with all its runs on that device."""
+        questions = [
+            replace(question, steps=tuple(step.on(accelerator) for step in question.steps)) for question in self.questions
+        ]
+        return replace(self, questions=tuple(questions))
 
 
 def read_study(profile: Profile) -> Study:

@@ -59,10 +59,10 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     datasets, results = Datasets(), Results()
     for number, step in enumerate(study.steps, start=1):
         path = directory / "results" / f"{step.name}.json"
-        done = _done(path, digests[step.name])
+        needs = {need: results[need] for need in step.needs}
+        done = _done(path, digests[step.name], _findings(needs))
         report(f"[{number}/{len(study.steps)}] {step.name}{f': done already, {path}' if done else ''}")
         if done is None:
-            needs = {need: results[need] for need in step.needs}
             config = _with_what_was_found(step, _config(step, fallback=fallback), needs)
             unit = _digest({"step": units[step.name], "config": KINDS[step.kind].configuration(config)})
             work = Work(step.name, step.options, config, needs, directory, report, datasets, unit, step.source)
@@ -108,7 +108,8 @@ def _with_what_was_found(step: Step, config: Any, needs: Results) -> Any:
         return config
     found = tomllib.loads(source["figures"].get("chosen") or source["config"])
     tables = {section: table for section, table in found.items() if isinstance(table, dict)}
-    return config.with_tables(tables, step.source).with_tables(step.sections, step.name)
+    here = {"loop": {"accelerator": config.loop.accelerator}}  # the source may have run on another device
+    return config.with_tables(tables, step.source).with_tables(step.sections, step.name).with_tables(here, step.name)
 
 
 def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> dict[str, str]:
@@ -137,11 +138,17 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _done(path: Path, digest: str) -> dict[str, Any] | None:
-    """Return a step's result, if it is there, was no failure, and bears that digest."""
+def _findings(needs: Results) -> dict[str, str]:
+    """Return a digest of what each step found."""
+    return {need: _digest(found.get("figures", {})) for need, found in needs.items()}
+
+
+def _done(path: Path, digest: str, findings: dict[str, str] | None = None) -> dict[str, Any] | None:
+    """Return a step's result, if it is there, was no failure, and is of that declaration and of those findings."""
     try:
         result: dict[str, Any] = read_json(path)
-        return result if (result["digest"], result["status"]) == (digest, "done") else None
+        as_declared = (result["digest"], result["status"]) == (digest, "done")
+        return result if as_declared and findings in (None, result["needs"]) else None
     except (DataError, KeyError, TypeError):
         return None
 
@@ -155,7 +162,7 @@ def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
         "digest": digest,
         "options": asdict(step.options),
         "config": KINDS[step.kind].configuration(config),
-        "needs": {need: found["digest"] for need, found in work.needs.items()},
+        "needs": _findings(work.needs),
         "machine": machine(),
     }
     started = time.monotonic()

@@ -41,10 +41,11 @@ class Kind(NamedTuple):
     sections: tuple[str, ...] = ()
 
     def configuration(self, config: RunConfig | None) -> str | None:
-        """Return those sections as TOML, or None where it takes none."""
+        """Return those sections as TOML, or None where it takes none; the device is left out, for it repeats nothing."""
         if config is None:
             return None
         tables = tomllib.loads(config.to_toml())
+        del tables["loop"]["accelerator"]
         return tomli_w.dumps({section: tables[section] for section in self.sections})
 
 
