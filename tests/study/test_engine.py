@@ -212,7 +212,8 @@ def test_another_device_repeats_nothing_and_is_what_is_trained_on(tmp_path: Path
     assert sum("done already" in line for line in lines) == len(study.steps)
     run_study(study.on("auto"), there, lambda _: None)
     configs = [path.read_text() for path in there.glob("runs/*/config.toml")]
-    assert configs and all('accelerator = "auto"' in config for config in configs)
+    assert configs
+    assert all('accelerator = "auto"' in config for config in configs)
     devices = [json.loads(path.read_text())["config"] for path in sorted(there.glob("results/*.json"))]
     assert devices == [json.loads(path.read_text())["config"] for path in sorted(here.glob("results/*.json"))]
 

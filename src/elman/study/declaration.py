@@ -101,7 +101,8 @@ class Study:
     def on(self, accelerator: Accelerator) -> "Study":
         """Return the same study with all its runs on that device."""
         questions = [
-            replace(question, steps=tuple(step.on(accelerator) for step in question.steps)) for question in self.questions
+            replace(question, steps=tuple(step.on(accelerator) for step in question.steps))
+            for question in self.questions
         ]
         return replace(self, questions=tuple(questions))
 

@@ -41,7 +41,7 @@ class Kind(NamedTuple):
     sections: tuple[str, ...] = ()
 
     def configuration(self, config: RunConfig | None) -> str | None:
-        """Return those sections as TOML, or None where it takes none; the device is left out, for it repeats nothing."""
+        """Return those sections as TOML, or None where it takes none; the device is left out: it repeats no step."""
         if config is None:
             return None
         tables = tomllib.loads(config.to_toml())
