@@ -29,7 +29,7 @@ from elman.models.language_model import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
 from elman.seeding import derive
-from elman.statistics import over_seeds
+from elman.statistics import SHARE, over_seeds
 from elman.vocab import END, PAD, START, Vocab
 
 Floats = NDArray[Any]
@@ -152,7 +152,10 @@ def over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _row_over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     shared = {name: rows[0][name] for name in ("factor", "length", "depth") if name in rows[0]}
-    return shared | {name: over_seeds([row[name] for row in rows]) for name in ("kl_nats", "accuracy")}
+    return shared | {
+        "kl_nats": over_seeds([row["kl_nats"] for row in rows]),
+        "accuracy": over_seeds([row["accuracy"] for row in rows], SHARE),
+    }
 
 
 def forced_steps(

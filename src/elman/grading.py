@@ -29,7 +29,7 @@ from elman.runs import Run
 from elman.sampling import Sample, draw
 from elman.seeding import derive
 from elman.sequences import Sequences
-from elman.statistics import over_seeds, wilson
+from elman.statistics import SHARE, over_seeds, wilson
 from elman.text import Level, text_of, tokens_of
 from elman.vocab import SPECIALS, Vocab
 
@@ -213,18 +213,18 @@ def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     The runs should differ in their seed alone. With one run there is no interval, and ``low`` and ``high`` are None.
     """
-    figures = {
-        name: [run["fresh"][name] for run in graded]
+    summary = {
+        name: over_seeds([run["fresh"][name] for run in graded])
         for name in ("cross_entropy_nats", "excess_nats_per_token", "floor_nats_per_token")
     }
     for name in graded[0]["shares"]:
-        figures[f"{name}_share"] = [run["shares"][name]["value"] for run in graded]
-    for name in ("total_variation", "total_variation_perfect", "lengths", "lengths_perfect", "distinct_perfect"):
-        if all("lengths" in run for run in graded):
-            figures[name] = [run["lengths"][name] for run in graded]
+        summary[f"{name}_share"] = over_seeds([run["shares"][name]["value"] for run in graded], SHARE)
+    if all("lengths" in run for run in graded):
+        for name in ("total_variation", "total_variation_perfect", "lengths", "lengths_perfect", "distinct_perfect"):
+            summary[name] = over_seeds([run["lengths"][name] for run in graded])
     if all(run["seconds"] is not None for run in graded):
-        figures["seconds"] = [run["seconds"] for run in graded]
-    return {name: over_seeds(values) for name, values in figures.items()}
+        summary["seconds"] = over_seeds([run["seconds"] for run in graded])
+    return summary
 
 
 def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dict[str, Any]:

@@ -9,11 +9,21 @@ from elman.statistics.comparison import (
     paired_over_seeds,
     welch_over_seeds,
 )
-from elman.statistics.intervals import NORMAL_95, Estimate, Proportion, mean_over_seeds, over_seeds, ratio, wilson
+from elman.statistics.intervals import (
+    NORMAL_95,
+    SHARE,
+    Estimate,
+    Proportion,
+    mean_over_seeds,
+    over_seeds,
+    ratio,
+    wilson,
+)
 from elman.statistics.power import mcnemar_power, smallest_detectable_difference
 
 __all__ = [
     "NORMAL_95",
+    "SHARE",
     "Difference",
     "Estimate",
     "PairedCounts",

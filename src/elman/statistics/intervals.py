@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 NORMAL_95 = 1.959963984540054
 """Standard errors on each side that hold 95% of a normal distribution."""
 
+SHARE = (0.0, 1.0)
+"""The least and the greatest that a share can be."""
+
 
 class Proportion(NamedTuple):
     """A share with its interval, all between 0 and 1."""
@@ -59,16 +62,19 @@ def ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> Estimate:
     return Estimate(value, value - margin, value + margin)
 
 
-def over_seeds(values: Sequence[float]) -> dict[str, float | None]:
+def over_seeds(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, float | None]:
     """Return, ready for JSON, the ``mean`` of runs' figures, its 95% interval ``low`` to ``high``, ``least``, ``most``.
 
-    Of one run there is no interval, and its ends are None.
+    The interval is Student's, and goes no further than the ``bounds`` of what the figure can be. Of one run there is
+    none, and its ends are None.
 
     >>> over_seeds([0.5])
     {'mean': 0.5, 'low': None, 'high': None, 'least': 0.5, 'most': 0.5}
+    >>> over_seeds([0.98, 1.0], SHARE)["high"]
+    1.0
     """
     mean = mean_over_seeds(values)
-    low, high = (mean.low, mean.high) if len(values) > 1 else (None, None)
+    low, high = (max(mean.low, bounds[0]), min(mean.high, bounds[1])) if len(values) > 1 else (None, None)
     return {"mean": mean.value, "low": low, "high": high, "least": min(values), "most": max(values)}
 
 

@@ -13,7 +13,8 @@ from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confident
 from elman.inference import device_of, trained_model
 from elman.runs import Run
 from elman.sequences import Sequences
-from elman.study.summary import SHARE, over_seeds, training, training_figures
+from elman.statistics import SHARE
+from elman.study.summary import over_seeds, training, training_figures
 from elman.study.work import Work, check_seeds, identity
 
 WORDS_QUOTED = 12

@@ -14,7 +14,8 @@ from elman.grading import grade, write
 from elman.languages import Language
 from elman.languages.base import END
 from elman.runs import Run
-from elman.study.summary import SHARE, over_seeds, training, training_figures
+from elman.statistics import SHARE
+from elman.study.summary import over_seeds, training, training_figures
 from elman.study.work import Work, check_positive, check_seeds, identity
 
 TOKENS_SHOWN = 45

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 
 from elman.runs import Run
-from elman.statistics import mean_over_seeds
+from elman.statistics import over_seeds as spread_over_seeds
 
 CURVE_POINTS = 100
 """Points that a curve over steps is kept with, each the mean of as many neighbours."""
-
-SHARE = (0.0, 1.0)
-"""The ends of what a share can be."""
 
 Interval = tuple[float, float]
 
@@ -40,23 +37,11 @@ def over_seeds(
     ``mean``, ``low``, ``high``, ``least``, ``most``, the ``values`` themselves, and ``interval``: over "seeds" or over
     "texts"; one run of which no ``chance`` is known has no interval, and its ends are None.
     """
-    mean = mean_over_seeds(values)
-    low: float | None
-    high: float | None
-    interval: str | None
-    if len(values) > 1:
-        low, high, interval = max(mean.low, bounds[0]), min(mean.high, bounds[1]), "seeds"
-    else:
-        low, high, interval = (*chance, "texts") if chance else (None, None, None)
-    return {
-        "mean": mean.value,
-        "low": low,
-        "high": high,
-        "least": min(values),
-        "most": max(values),
-        "interval": interval,
-        "values": list(values),
-    }
+    spread: dict[str, Any] = spread_over_seeds(values, bounds)
+    interval = "seeds" if len(values) > 1 else None
+    if len(values) == 1 and chance:
+        (spread["low"], spread["high"]), interval = chance, "texts"
+    return spread | {"interval": interval, "values": list(values)}
 
 
 def training(run: Run) -> dict[str, Any]:
