@@ -18,8 +18,10 @@ def test_a_bundle_holds_all_and_nothing_large(smoke_study: Path, tmp_path: Path)
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
         names = archive.namelist()
-        kept = "report.html", "report.pdf", "report.md", "results/mlp.json", "hypotheses/expected.json", "ledger.json"
-        for file in kept:
+        kept = ["report.html", "report.pdf", "report.md", "hypotheses/expected.json", "ledger.json"]
+        found = [file for file in (smoke_study / "results").rglob("*") if file.is_file()]
+        assert {file.suffix for file in found} == {".json", ".npy"}
+        for file in kept + [file.relative_to(smoke_study).as_posix() for file in found]:
             assert archive.read(f"abc123_2/{file}") == (smoke_study / file).read_bytes()
         assert archive.read("abc123_2/configuration/study.toml") == (smoke_study / "study.toml").read_bytes()
         archive.extractall(tmp_path / "unpacked")

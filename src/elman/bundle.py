@@ -2,7 +2,7 @@
 
     NAME/code/…                      the package, and from a clone what installs it
          configuration/study.toml    what was declared
-         results/*.json              what each step found, with its full configuration
+         results/                    what each step and each seed found, with full configurations and test probabilities
          hypotheses/*.json           what was expected before the test split was opened; ledger.json says when that was
          report.html, report.pdf, report.md, figures/*.svg
 
@@ -23,6 +23,7 @@ NAME = re.compile(r"[A-Za-z]{2,}[0-9]{2,}_[0-9]+[A-Za-z]?")
 PATTERN = "[vunetid]_[assignment number]"
 
 REPORTS = ("report.html", "report.pdf", "report.md")
+FIGURES = ("results/**/*.json", "results/**/*.npy", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
 FROM_A_CLONE = ("pyproject.toml", "requirements.lock", "Makefile", "README.md", "LICENSE")
 MOMENT = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the zip, so that the same study makes the same bytes."""
@@ -70,12 +71,9 @@ def _study(directory: Path) -> Iterator[tuple[str, Path]]:
     yield "configuration/study.json", directory / "study.json"
     for report in REPORTS:
         yield report, directory / report
-    for file in sorted(
-        found
-        for pattern in ("results/*.json", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
-        for found in directory.glob(pattern)
-    ):
-        yield file.relative_to(directory).as_posix(), file
+    for pattern in FIGURES:
+        for file in directory.glob(pattern):
+            yield file.relative_to(directory).as_posix(), file
 
 
 def _code(package: Path) -> Iterator[tuple[str, Path]]:
