@@ -8,7 +8,16 @@ from torch import Tensor, nn
 
 from elman.config import OptimConfig
 from elman.models.embedding import Embedding
-from elman.optim import averaged, build_optimizers, catch_up, clip_gradients, in_order, learning_rate, set_learning_rate
+from elman.optim import (
+    average_decay,
+    averaged,
+    build_optimizers,
+    catch_up,
+    clip_gradients,
+    in_order,
+    learning_rate,
+    set_learning_rate,
+)
 
 CONFIG = OptimConfig(learning_rate=0.1, beta1=0.8, beta2=0.9)
 
@@ -65,7 +74,7 @@ def test_the_average_of_rows_is_that_of_dense_adam(betas: tuple[float, float], d
         step(sparse, ours, token_ids, weight)
         step(dense, torchs, token_ids, weight)
         average.update_parameters(sparse)
-        expected.lerp_(dense.weight.detach(), 1 - decay if i else 1)
+        expected.lerp_(dense.weight.detach(), 1 - average_decay(decay, i + 1) if i else 1)
         if i % 20 == 0 or i > 57:
             catch_up(ours)
             torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-6, atol=1e-6)
@@ -76,16 +85,25 @@ def test_all_other_weights_are_averaged_too() -> None:
     model = nn.Sequential(Embedding(6, 3), nn.Linear(3, 2))
     optimizers = build_optimizers(model, CONFIG)
     average, expected = averaged(model, optimizers, 0.5), None
-    for row in (1, 2, 4):
+    for steps, row in enumerate((1, 2, 4), start=1):
         model(torch.tensor([[row]])).square().sum().backward()
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad()
         average.update_parameters(model)
         now = model[1].weight.detach().clone()
-        expected = now if expected is None else (expected + now) / 2
+        expected = now if expected is None else expected.lerp(now, 1 - average_decay(0.5, steps))
     assert expected is not None
     torch.testing.assert_close(average.module[1].weight.detach(), expected)
+
+
+def test_an_average_of_few_steps_has_forgotten_the_first_weights() -> None:
+    weight = nn.Linear(1, 1, bias=False)
+    average = averaged(weight, [], 0.99)
+    for i in range(60):
+        nn.init.constant_(weight.weight, float(i == 0))
+        average.update_parameters(weight)
+    assert 0 < average.module.weight.item() < 1e-6
 
 
 def test_a_drift_is_followed_until_it_rests() -> None:

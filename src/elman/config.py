@@ -59,7 +59,7 @@ class DataConfig:
     strings: int = 50_000
     """Languages only: strings to train on, drawn as the course draws them."""
     held_out_strings: int = 20_000
-    """Languages only: strings for validation, and as many for the test; drawn from other seeds."""
+    """Languages only: strings for validation, drawn from another seed."""
     folds: int | None = None
     """Languages only: validate on every n-th of the strings and train on the rest, instead of drawing others."""
     fold: int = 0
@@ -182,7 +182,7 @@ class OptimConfig:
     row_wise_embedding: bool = True
     """Move only the embedding rows that the batch reads, to where dense Adam has them; else all of them, every step."""
     ema_decay: float = 0.0
-    """Evaluate and keep an average of the weights with this decay a step; 0 keeps the weights themselves."""
+    """Evaluate and keep an average of the weights with this decay a step (less in the first); 0 keeps the weights."""
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate <= 1e6:

@@ -13,6 +13,7 @@ forced step right.
 
 import random
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from elman.inference import device_of, trained_model
 from elman.languages import Language, String, is_language, language
 from elman.languages.brackets import Brackets, Dyck
 from elman.languages.counter import EqualBlocks
+from elman.languages.machine import Machine
+from elman.languages.regular import Automaton
 from elman.models.language_model import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
@@ -81,7 +84,7 @@ def generalise(
             f"There is nothing to read at {[*factors]} times the length, nor in {forced_prefixes:,} prefixes.",
             "Give numbers of 1 or more.",
         )
-    law = language(run.config.data.name)
+    law = language(run.data_config.name)
     trained_on = run.open_dataset()
     strings = [trained_on.vocab.decode(ids.tolist()) for ids in trained_on.split("train")]
     longest = max(map(len, strings))
@@ -89,10 +92,11 @@ def generalise(
     assert isinstance(model, LanguageModel)  # a formal language has no classes
     model = model.to(device_of(run).device)
     chance = random.Random(derive(seed, "strings of a length"))
+    drawn = {factor: _of_length(law, factor * longest, chance) for factor in factors}
     by_length = [
-        {"factor": factor}
-        | _compared(model, law, trained_on.vocab, _of_length(law, factor * longest, chance), "length")
-        for factor in factors
+        {"factor": factor} | _compared(model, law, trained_on.vocab, long, "length")
+        for factor, long in drawn.items()
+        if long
     ]
     figures: dict[str, Any] = {
         "run": str(run.path),
@@ -136,11 +140,7 @@ def over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ConfigError
         The runs were trained on different strings, so that their validation cannot be compared.
     """
-    if len({run["data"] for run in measured}) > 1:
-        raise ConfigError(
-            "These runs were trained on different strings, so validation cannot choose among them.",
-            "Name runs that differ in their seed or their model alone, or one at a time.",
-        )
+    check_same_strings([run["data"] for run in measured])
     summary: dict[str, Any] = {}
     for key in ("by_length", "by_depth"):
         if key in measured[0]:
@@ -148,6 +148,21 @@ def over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
     finished = all(run["val_cross_entropy_nats"] is not None for run in measured)
     chosen = min(measured, key=lambda run: run["val_cross_entropy_nats"]) if finished else None
     return summary | {"chosen": chosen and chosen["run"]}
+
+
+def check_same_strings(checksums: Sequence[str]) -> None:
+    """Refuse runs whose data is not one: validation could not choose among them.
+
+    Raises
+    ------
+    ConfigError
+        The checksums differ.
+    """
+    if len(set(checksums)) > 1:
+        raise ConfigError(
+            "These runs were trained on different strings, so validation cannot choose among them.",
+            "Name runs that differ in their seed or their model alone, or one at a time.",
+        )
 
 
 def _row_over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -242,14 +257,16 @@ def depth_of(brackets: Sequence[str]) -> int:
 
 
 def _of_length(law: Language, length: int, chance: random.Random) -> list[String]:
-    """Draw strings of that length, or of the next one that there is."""
+    """Draw strings of that length, or of the next one that there is; none where all strings are shorter."""
+    if not isinstance(law, Machine):
+        return law.sample_of_length(1, length, chance)  # which says why not
     count = max(1, min(STRINGS, PREFIXES // (length + 1)))
-    for longer in range(length, length + 4):
-        try:
+    # A string longer than the automaton has states goes through one twice, and is a string without that round too.
+    apart = len(law.states) if isinstance(law, Automaton) else 3
+    for longer in range(length, length + apart + 1):
+        with suppress(LanguageError):
             return law.sample_of_length(count, longer, chance)
-        except LanguageError as error:
-            refusal = error
-    raise refusal
+    return []
 
 
 def _compared(

@@ -63,6 +63,7 @@ class Judge:
         tokens = np.array(self.vocab.tokens, dtype=object)
         self.trained_on = {self.law.join(tokens[ids].tolist()) for ids in train}
         self.words = self._words()
+        self.questions = tuple(self.law.judge(()))
 
     def _words(self) -> set[str]:
         """The words trained on, where strings are spelled in characters with blanks between words."""
@@ -76,9 +77,9 @@ class Judge:
 
     def verdict(self, sample: Sample) -> dict[str, bool]:
         """Return the answer to every question that the language knows to ask; all are no where it was cut off."""
-        symbols = self.vocab.decode(sample.token_ids)
-        answers = self.law.judge(symbols)
-        return dict.fromkeys(answers, False) if sample.cut_off else answers
+        if sample.cut_off:  # a grammar would parse it first, and parsing takes the cube of the length
+            return dict.fromkeys(self.questions, False)
+        return self.law.judge(self.vocab.decode(sample.token_ids))
 
     def counts(self, samples: Sequence[Sample]) -> dict[str, int]:
         """Return how many samples are what: see :func:`grade`."""
@@ -208,6 +209,23 @@ def grade(
     return figures
 
 
+def check_same_language(runs: Sequence[Run]) -> None:
+    """Refuse runs of different languages: a mean of their figures would mean nothing.
+
+    Raises
+    ------
+    ConfigError
+        One is of another language than the first.
+    """
+    laws = [(run.config.data.name, run.config.data.max_symbols, run.language_file) for run in runs]
+    for run, law in zip(runs, laws, strict=True):
+        if law != laws[0]:
+            raise ConfigError(
+                f"{run.path} is of another language than {runs[0].path}, so there is no mean over them.",
+                "Name runs that differ in their seed alone, or one at a time.",
+            )
+
+
 def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the mean over several runs of what :func:`grade` found, with Student's 95% interval, and the range.
 
@@ -238,7 +256,7 @@ def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dic
     if run.config.data.task != "language-model":
         raise ConfigError(f"{run.path} is a classifier: it has nothing to write.", "Name a run of a language model.")
     vocab, level = run.vocab(), run.level
-    law = law_of(run.config.data) if is_language(run.config.data.name) else None
+    law = law_of(run.data_config) if is_language(run.config.data.name) else None
     fabric = device_of(run)
     model = trained_model(run).to(fabric.device)
     assert isinstance(model, LanguageModel)  # that is its task

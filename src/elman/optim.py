@@ -24,6 +24,9 @@ from elman.models.embedding import Embedding, those_read
 NEGLIGIBLE = 1e-9
 """A drift is followed until a step of it is so small a part of the first."""
 
+BY_STEP = {"drift": 0.0, "average_drift": 0.0, "average_left": 1.0}
+"""What is kept of a table for each step so far, and its value after that step."""
+
 ROWS_AT_ONCE = 4_096
 """All rows are brought up to date in parts, so that no copy of the whole table is made."""
 
@@ -42,10 +45,12 @@ class RowWiseAdam(Optimizer):
         drift_t = Σ_s  η_s √(1 − β₂^s) / (1 − β₁^s) · (β₁ / √β₂)^(s−t)
 
     This is exact but for ε, which is added to √v instead of to each √v_s: with ε = 1e-8 the drift behind a gradient of
-    1e-5 is off by 0.3%, behind one of 1e-6 by 3%. An average of the weights, a_s = d a_(s−1) + (1 − d) w_s, is known as
-    long as the weights are: with w_s and drift_t as they are after n steps without a gradient,
+    1e-5 is off by 0.3%, behind one of 1e-6 by 3%. An average of the weights, a_s = d_s a_(s−1) + (1 − d_s) w_s, is
+    known as long as the weights are: with w_s and drift_t as they are after steps without a gradient,
 
-        a_s = dⁿ a_t + (1 − dⁿ) (w_s + m / √v · drift_t) − m / √v · D_t,   D_t = d D_t + (1 − d) drift_t at every step.
+        a_s = left_t a_t + (1 − left_t) (w_s + m / √v · drift_t) − m / √v · D_t,
+
+    where every step makes left_t into d_s left_t, and D_t into d_s D_t + (1 − d_s) drift_t.
 
     Parameters
     ----------
@@ -84,7 +89,7 @@ class RowWiseAdam(Optimizer):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a state; ValueError where it is another optimiser's."""
-        known = {"step", "moved_in", "drift", "drifted", "average_drift", "exp_avg", "exp_avg_sq"}
+        known = {"step", "moved_in", "drift", "drifted", "average_drift", "average_left", "exp_avg", "exp_avg_sq"}
         for state in state_dict["state"].values():
             if missing := known - state.keys():
                 raise ValueError(
@@ -120,9 +125,7 @@ class RowWiseAdam(Optimizer):
         """Return weights, moments and average of rows, as dense Adam has them after the steps so far."""
         state = self.state[table]
         since = state["moved_in"].index_select(0, rows)
-        drift, average_drift = (
-            state[name].index_select(0, since.long())[:, None] for name in ("drift", "average_drift")
-        )
+        drift, average_drift, left = (state[name].index_select(0, since.long())[:, None] for name in BY_STEP)
         weights, means, squares, *averages = (part.index_select(0, rows) for part in self._parts(table))
         steps = (state["step"] - since)[:, None]
         ahead = drift - state["drifted"].index_select(0, rows)[:, None]
@@ -130,7 +133,6 @@ class RowWiseAdam(Optimizer):
             direction = means / squares.sqrt().add_(group["eps"])
             weights.addcmul_(direction, ahead, value=-1)
         for average in averages:
-            left = torch.pow(self.decay, steps)
             average.mul_(left).addcmul_(weights, 1 - left).addcmul_(direction, (1 - left) * drift - average_drift)
         for moment, beta in zip((means, squares), group["betas"], strict=True):
             moment.mul_(torch.pow(beta, steps))
@@ -148,8 +150,8 @@ class RowWiseAdam(Optimizer):
             state["step"] = torch.zeros((), device=table.device)
             for by_row in ("moved_in", "drifted"):  # the former a step; numbers like the table's, as torch loads them
                 state[by_row] = table.new_zeros(len(table))
-            for by_step in ("drift", "average_drift"):
-                state[by_step] = table.new_zeros(1)
+            for by_step, begun in BY_STEP.items():
+                state[by_step] = table.new_full((1,), begun)
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(table), torch.zeros_like(table)
         weights, means, squares, *averages = self._settled(table, rows, group)
         beta1, beta2 = group["betas"]
@@ -170,7 +172,7 @@ class RowWiseAdam(Optimizer):
             maximize=False,
         )
         for average in averages:
-            average.lerp_(weights, 1 - self.decay)
+            average.lerp_(weights, 1 - average_decay(self.decay, int(state["step"])))
         self._put_back(table, rows, [weights, means, squares, *averages])
         self._drift_on(state, group)
 
@@ -195,9 +197,11 @@ class RowWiseAdam(Optimizer):
         ages = torch.arange(len(recent), 0, -1, dtype=recent.dtype, device=recent.device)
         recent += rate * torch.pow(ratio, ages)
         if self.averages:
-            state["average_drift"].lerp_(state["drift"], 1 - self.decay)
-        for name in ("drift", "average_drift"):
-            state[name] = torch.cat([state[name], state[name].new_zeros(1)])
+            decay = average_decay(self.decay, step)
+            state["average_drift"].lerp_(state["drift"], 1 - decay)
+            state["average_left"].mul_(decay)
+        for name, begun in BY_STEP.items():
+            state[name] = torch.cat([state[name], state[name].new_full((1,), begun)])
 
 
 def _reach(ratio: float) -> int:
@@ -236,26 +240,36 @@ def build_optimizers(model: nn.Module, config: OptimConfig) -> list[Optimizer]:
 
 
 def averaged(model: nn.Module, optimizers: Iterable[Optimizer], decay: float) -> AveragedModel:
-    """Return an average of the model's weights: a_1 = w_1, a_s = d a_(s−1) + (1 − d) w_s after every step.
+    """Return an average of the model's weights: a_1 = w_1, a_s = d_s a_(s−1) + (1 − d_s) w_s after every step.
 
-    ``update_parameters`` is to be called after each. Tables that are moved by rows are averaged by rows, by their
-    optimiser; :func:`catch_up` of all makes that average whole, for it to be looked at.
+    d_s is :func:`average_decay`. ``update_parameters`` is to be called after each step. Tables that are moved by rows
+    are averaged by rows, by their optimiser; :func:`catch_up` of all makes that average whole, for it to be looked at.
     """
     row_wise = [optimizer for optimizer in optimizers if isinstance(optimizer, RowWiseAdam)]
     by_rows = {table.data_ptr() for optimizer in row_wise for table in optimizer.tables}
 
-    def average_dense(averages: Iterable[Tensor], weights: Iterable[Tensor], _: int | Tensor) -> None:
+    def average_dense(averages: Iterable[Tensor], weights: Iterable[Tensor], steps_before: int | Tensor) -> None:
         dense = [
             (average, now) for average, now in zip(averages, weights, strict=True) if now.data_ptr() not in by_rows
         ]
         if dense:
-            torch._foreach_lerp_([average for average, _ in dense], [now for _, now in dense], 1 - decay)
+            share = 1 - average_decay(decay, int(steps_before) + 1)
+            torch._foreach_lerp_([average for average, _ in dense], [now for _, now in dense], share)
 
     average = AveragedModel(model, multi_avg_fn=average_dense)
     averages: dict[Tensor, Tensor] = dict(zip(model.parameters(), average.module.parameters(), strict=True))
     for optimizer in row_wise:
         optimizer.keep_average({table: averages[table].detach() for table in optimizer.tables}, decay)
     return average
+
+
+def average_decay(limit: float, step: int) -> float:
+    """Return how much of the average a step leaves: less in the first steps, so that the first weights are forgotten.
+
+    >>> [round(average_decay(0.9, step), 2) for step in (1, 2, 20, 80, 1000)]
+    [0.18, 0.25, 0.7, 0.9, 0.9]
+    """
+    return min(limit, (1 + step) / (10 + step))
 
 
 def learning_rate(config: OptimConfig, epochs_done: float, epochs: int) -> float:

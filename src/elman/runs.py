@@ -3,6 +3,7 @@
 RUN/config.toml            every knob
     data.json              which data, by checksum
     vocab.json             token ↔ id
+    language/NAME.toml     the file of a language of one's own, as it was
     weights.safetensors    the best weights so far; the model
     metrics.jsonl          a line for every logged step and every epoch
     tensorboard/           the same as curves
@@ -14,18 +15,22 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from elman.config import RunConfig, read_config
+from elman.config import DataConfig, RunConfig, read_config
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
 from elman.files import new_directory, read_json, write_json, write_text
 from elman.text import Level
 from elman.vocab import Vocab
+
+LANGUAGE = "language"
+"""The folder of a language's own file."""
 
 
 class Run:
@@ -78,6 +83,8 @@ class Run:
             write_json(partial / "data.json", identity | {"class_names": list(dataset.class_names)})
             dataset.vocab.save(partial / "vocab.json")
             write_text(partial / "config.toml", config.to_toml())
+            if (own := Path(config.data.name)).suffix == ".toml":
+                write_text(partial / LANGUAGE / own.name, own.read_text(encoding="utf-8"))
             made = partial.stat().st_ino
         if path.stat().st_ino != made:
             raise RunError(f"Another process has just made {path}.", "Choose another --run.")
@@ -121,6 +128,24 @@ class Run:
         level: Level = self._about_data("level")
         return level
 
+    @property
+    def checksum(self) -> str:
+        """That of the data."""
+        checksum: str = self._about_data("checksum")
+        return checksum
+
+    @property
+    def data_config(self) -> DataConfig:
+        """The configuration of the data; a language's own file is the one that was kept when the run was made."""
+        kept = self.path / LANGUAGE / Path(self.config.data.name).name
+        return replace(self.config.data, name=str(kept)) if kept.is_file() else self.config.data
+
+    @property
+    def language_file(self) -> str | None:
+        """What stood in the file of a language of one's own; None for all other data."""
+        path = Path(self.data_config.name)
+        return path.read_text(encoding="utf-8") if path.suffix == ".toml" and path.is_file() else None
+
     def _about_data(self, name: str) -> Any:
         path = self.path / "data.json"
         try:
@@ -151,7 +176,7 @@ class Run:
         RunError
             What is found under its name now is other data.
         """
-        dataset = open_dataset(self.config.data)
+        dataset = open_dataset(self.data_config)
         self.check(dataset)
         return dataset
 
@@ -163,8 +188,9 @@ class Run:
         RunError
             It is other data.
         """
-        trained_on = self._about_data("checksum")
-        if dataset.checksum != trained_on or dataset.vocab.tokens != self.vocab().tokens:
+        if dataset.checksum != self.checksum or dataset.vocab.tokens != self.vocab().tokens:
+            if dataset.language is not None:
+                raise RunError(f"{self.path} was trained on other strings of {dataset.name}.", "Train anew.")
             raise RunError(
                 f"{self.path} was trained on other data than {dataset.source} holds now.",
                 "Name that data by --imdb or ELMAN_IMDB, or train anew.",

@@ -20,6 +20,9 @@ from elman.progress import Meter
 from elman.seeding import derive
 from elman.vocab import END, PAD, START
 
+COLDEST = 1e-30
+"""Temperatures below are not told apart: float32 ends there. Those above its inverse are not either."""
+
 ROWS_AT_ONCE = 1_000
 
 
@@ -100,5 +103,6 @@ def choose(logits: Float[Tensor, "rows vocab"], config: SamplingConfig, generato
     if config.top_k is not None and config.top_k < logits.shape[1]:
         least = logits.topk(config.top_k, dim=1).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
-    probabilities = (logits / config.temperature).softmax(dim=1)
+    temperature = min(max(config.temperature, COLDEST), 1 / COLDEST)
+    probabilities = ((logits - logits.amax(dim=1, keepdim=True)) / temperature).softmax(dim=1)
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)

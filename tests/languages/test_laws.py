@@ -10,7 +10,7 @@ import pytest
 from brute_force import GRAMMARS, KNOWN, automaton_law, grammar_law, strings, words_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from elman.errors import LanguageError
 from elman.languages import END, LANGUAGES, Language, language
@@ -233,6 +233,19 @@ def test_an_estimate_is_never_below_zero() -> None:
     assert 0 == low <= entropy.nats_per_string <= high < 0.05
 
 
+@pytest.mark.parametrize("p", [0.4, 0.48])
+def test_much_ambiguity_does_not_spoil_the_estimate(p: float) -> None:
+    """n letters have as many derivations as there are binary trees of n leaves, all of one probability."""
+    entropy = Grammar("trees", ["a"], "S", {"S": {"S S": p, "a": 1 - p}}).entropy()
+    n = np.arange(1, 100_000)
+    trees = special.gammaln(2 * n - 1) - special.gammaln(n) - special.gammaln(n + 1)
+    log_probs = trees + (n - 1) * math.log(p) + n * math.log(1 - p)
+    low, high = entropy.interval
+    margin = (high - low) / 2  # twice the interval: 4 standard errors
+    assert low - margin < -(np.exp(log_probs) @ log_probs) < high + margin
+    assert high - low < 0.04 * low
+
+
 @pytest.mark.parametrize(("version", "bits"), [(1, 25.656), (2, 30.411)])
 def test_toys_floor_is_an_estimate_below_the_derivations(version: int, bits: float) -> None:
     words, characters = language("toy-words", version=version), language("toy", version=version)
@@ -361,7 +374,11 @@ def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> N
         assert grammar.in_support(tokens) == (p > 0), tokens
     if law:
         check_prefixes(grammar, law, tail=1 - math.fsum(law.values()) + 1e-13)
-        check_prefixes(grammar.up_to(4), conditioned(law, 4), tail=1e-13)
+        limited, truth = grammar.up_to(4), conditioned(law, 4)
+        check_prefixes(limited, truth, tail=1e-13)
+        if grammar.unambiguous:
+            assert limited.entropy().kind == "exact"
+            assert limited.entropy().nats_per_string == pytest.approx(entropy_of(truth), rel=1e-9, abs=1e-12)
 
 
 @st.composite

@@ -83,18 +83,18 @@ def grade(
     json
         Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
     """
+    from elman.grading import check_same_language, over_runs
     from elman.grading import grade as grade_run
-    from elman.grading import over_runs
     from elman.report.terminal import print_grades, print_over_runs
     from elman.runs import Run
 
     if not runs:
         raise ConfigError("No run is named.", "Say, for instance: elman grade runs/brackets-lstm-1")
+    opened = [Run(path) for path in runs]
+    check_same_language(opened)
     graded = []
-    for path in runs:
-        graded.append(
-            grade_run(Run(path), number, config, prompt=prompt, strings=strings, by_temperature=by_temperature)
-        )
+    for run in opened:
+        graded.append(grade_run(run, number, config, prompt=prompt, strings=strings, by_temperature=by_temperature))
         if not json:
             print_grades(graded[-1])
     if len(runs) == 1:
@@ -138,8 +138,8 @@ def generalise(
     json
         Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
     """
+    from elman.generalisation import check_same_strings, over_runs
     from elman.generalisation import generalise as generalise_run
-    from elman.generalisation import over_runs
     from elman.report.figures import generalisation_figure
     from elman.report.terminal import print_generalisation, print_generalisation_over_runs
     from elman.runs import Run
@@ -148,10 +148,12 @@ def generalise(
         raise ConfigError("No run is named.", "Say, for instance: elman generalise runs/brackets-lstm-1")
     if figure is not None and len(runs) > 1:
         raise ConfigError(f"--figure names one picture, and there are {len(runs)} runs.", "Leave it out.")
+    opened = [Run(path) for path in runs]
+    check_same_strings([run.checksum for run in opened])
     measured = []
-    for path in runs:
-        measured.append(generalise_run(Run(path), factors, forced_prefixes=forced_prefixes))
-        generalisation_figure(figure or path / "figures" / "generalisation.svg", measured[-1])
+    for run in opened:
+        measured.append(generalise_run(run, factors, forced_prefixes=forced_prefixes))
+        generalisation_figure(figure or run.path / "figures" / "generalisation.svg", measured[-1])
         if len(runs) == 1 or not json:
             show_figures(measured[-1], print_generalisation, json)
     if len(runs) > 1:

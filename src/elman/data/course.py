@@ -5,6 +5,7 @@ reviews come from the published archive, so no pickle has to be trusted; the lan
 by frequency, then by the alphabet, and so are the same in every process; and "short to long" counts tokens.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -135,9 +136,9 @@ def sample(
     """
     import torch
 
-    if temperature < 0:
+    if not 0 <= temperature < math.inf:
         raise ConfigError(f"The temperature cannot be {temperature}.", "Give 0 or more.")
     if temperature == 0:
         return lnprobs.argmax()
-    probs = torch.softmax(lnprobs / temperature, dim=0)
+    probs = torch.softmax((lnprobs.double() - lnprobs.max()) / temperature, dim=0).to(lnprobs.dtype)
     return torch.multinomial(probs, 1, generator=generator).squeeze(0)

@@ -157,6 +157,41 @@ def length_series(form: NormalForm, lexical: Floats) -> Floats:
     return lengths
 
 
+def surprisal(p: Floats) -> Floats:
+    """Return -p log p, and 0 at 0."""
+    return -p * np.log(np.where(p > 0, p, 1.0))
+
+
+def surprisal_series(form: NormalForm, lengths: Floats, lexical: Floats, lexical_surprisal: Floats) -> Floats:
+    """Return the sum of -p log p over the derivations of strings of width l from A, (N, limit + 1); empty ones apart.
+
+    The logarithm of a derivation is the sum of its rules', so each rule adds its own to those of its parts. Of a
+    grammar of which no string has two derivations, these are the strings' own p.
+
+    Parameters
+    ----------
+    form
+        Of such a grammar, so that no rule of it sums over several ways.
+    lengths
+        (N, limit + 1), :func:`length_series`.
+    lexical, lexical_surprisal
+        (N, limit + 1), the sums of p and of -p log p over the rules A → word, by the word's width.
+    """
+    found = np.zeros_like(lengths)
+    left, right = form.lefts, form.rights
+    rule_surprisal, chain_surprisal = surprisal(form.weights), surprisal(form.chains)
+
+    for length in range(1, lengths.shape[1]):
+        here, back = slice(1, length), slice(length - 1, 0, -1)
+        both = (lengths[left, here] * lengths[right, back]).sum(1)
+        either = (found[left, here] * lengths[right, back] + lengths[left, here] * found[right, back]).sum(1)
+        nats = form.weights * either + rule_surprisal * both
+        masses = lexical[:, length] + np.bincount(form.parents, form.weights * both, len(found))
+        sums = lexical_surprisal[:, length] + np.bincount(form.parents, nats, len(found))
+        found[:, length] = form.chains @ sums + chain_surprisal @ masses
+    return found
+
+
 def corner_series(form: NormalForm, lengths: Floats) -> Floats:
     """Return the closure of left corners by the width of what they leave to the right, (N, N, limit + 1)."""
     n, width = lengths.shape

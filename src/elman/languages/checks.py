@@ -10,6 +10,9 @@ from elman.vocab import SPECIALS
 Node = TypeVar("Node", bound=Hashable)
 TOLERANCE = 1e-9
 
+LONGEST = 1e6
+"""Symbols that a string may have on average: beyond, nothing could be done with one, and rounding decides the mean."""
+
 
 def check_alphabet(alphabet: Sequence[str]) -> None:
     """Refuse symbols that are empty, double, hold blanks, or are special tokens."""

@@ -73,7 +73,7 @@ def _refuse_toml(path: Path, text: str, error: tomllib.TOMLDecodeError) -> NoRet
 
 def _build(table: Table, stem: str) -> Language:
     kind = table.get("kind")
-    if kind not in KEYS:
+    if not isinstance(kind, str) or kind not in KEYS:
         problem = "The file does not say its kind." if kind is None else f"There is no kind {kind!r}."
         raise LanguageError(problem, 'Write kind = "automaton" or kind = "grammar".', ("kind",))
     for key in table:

@@ -10,16 +10,16 @@ learning the probabilities, and the single best parse.
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from elman.errors import LanguageError
 from elman.languages.base import END, Entropy, Language, Reader, String
-from elman.languages.chart import Chart, Column, corner_series, length_series
+from elman.languages.chart import Chart, Column, corner_series, length_series, surprisal, surprisal_series
 from elman.languages.checks import check_alphabet
-from elman.languages.estimate import SAMPLES, estimate_entropy, from_surprisals
+from elman.languages.estimate import SAMPLES, from_surprisals
 from elman.languages.growth import check_rules, expected_counts
 from elman.languages.normal import Floats, NormalForm, Rule, normal_form
 from elman.languages.predictive import is_predictive
@@ -134,8 +134,8 @@ class Grammar(Language):
     def entropy(self) -> Entropy:
         """Return the entropy: the derivation's where `unambiguous`, else an estimate from 10,000 strings.
 
-        What is estimated is only how much the ambiguity takes off, E[log p(derivation) - log p(string)], so the
-        interval is far narrower than that of the mean of -log p(string).
+        The log-probability of the derivations, whose mean is known, is the control variate: what is left to chance
+        is how much the ambiguity takes off.
         """
         return self._entropy
 
@@ -144,8 +144,9 @@ class Grammar(Language):
         if self.unambiguous:
             return Entropy.exact(self.derivation_entropy())
         rng = random.Random(0)
-        drawn = (self.derive(rng) for _ in range(SAMPLES))
-        return from_surprisals(np.array([p - self.log_prob(words) for words, p in drawn]), self.derivation_entropy())
+        drawn = [self.derive(rng) for _ in range(SAMPLES)]
+        nats = np.array([-self.log_prob(words) for words, _ in drawn])
+        return from_surprisals(nats, np.array([-log_prob for _, log_prob in drawn]), self.derivation_entropy())
 
     def mean_tokens(self) -> float:
         """Return the mean number of words a string, and one for `END`. Exact."""
@@ -195,7 +196,8 @@ def normalised(alphabet: Sequence[str], weights: Floats, end: float) -> dict[str
 class LimitedGrammar(Language):
     """A grammar's law on condition that the widths of a string's words sum to at most ``limit``.
 
-    Probabilities are exact: charts under a limit carry the width of what must follow. The entropy is estimated.
+    Probabilities are exact: charts under a limit carry the width of what must follow. So is the entropy where the
+    grammar is `Grammar.unambiguous`; else it is estimated.
     """
 
     def __init__(self, grammar: Grammar, limit: int, widths: Mapping[str, int]) -> None:
@@ -206,18 +208,18 @@ class LimitedGrammar(Language):
         masses = self._lengths[grammar.form.start].copy()
         masses[0] = grammar.prob_empty()
         if limit < 0 or masses.sum() <= 0:
-            raise LanguageError(f"No string of {grammar.name} is within {limit}.", "Raise the length limit.")
+            raise LanguageError(f"No string of {grammar.name} is so short.", "Raise the length limit.")
         self.mass = float(masses.sum())
         self.width_distribution = masses / self.mass
         self._word_widths = np.array([self.widths[word] for word in self.alphabet])
 
-    def _lexical(self, limit: int) -> Floats:
-        """Return the rules A → word by the word's width, (N, limit + 1)."""
+    def _lexical(self, limit: int, of: Callable[[Floats], Floats] = lambda p: p) -> Floats:
+        """Return the sum, over the rules A → word, ``of`` their probabilities, by the word's width, (N, limit + 1)."""
         form = self.grammar.form
         lexical = np.zeros((len(form.empty), limit + 1))
         for word, number, share in zip(self.alphabet, form.word_class, form.word_share, strict=True):
             if self.widths[word] <= limit:
-                lexical[:, self.widths[word]] += share * form.lexical[number]
+                lexical[:, self.widths[word]] += of(share * form.lexical[number])
         return lexical
 
     @cached_property
@@ -268,12 +270,25 @@ class LimitedGrammar(Language):
         return np.where(room >= 0, weights, 0.0) * self.grammar.form.word_share
 
     def entropy(self) -> Entropy:
-        """Return the mean of -log p over 10,000 strings, with its interval."""
+        """Return the entropy: exact where the grammar is unambiguous, else an estimate from 10,000 strings.
+
+        A string p of the grammar has p / mass here, so the entropy is the mean of -log p over the strings within the
+        limit, and log mass. The control variate of the estimate is the width.
+        """
         return self._entropy
 
     @cached_property
     def _entropy(self) -> Entropy:
-        return estimate_entropy(self)
+        grammar = self.grammar
+        if grammar.unambiguous:
+            lexical = self._lexical(self.limit), self._lexical(self.limit, surprisal)
+            nats = surprisal_series(grammar.form, self._lengths, *lexical)[grammar.form.start].sum()
+            nats += surprisal(np.array(grammar.prob_empty()))
+            return Entropy.exact(float(nats) / self.mass + math.log(self.mass))
+        strings = self.sample(SAMPLES, random.Random(0))
+        nats_each = np.array([-self.log_prob(string) for string in strings])
+        widths = np.array([sum(map(self.widths.__getitem__, string)) for string in strings], dtype=np.float64)
+        return from_surprisals(nats_each, widths, self.mean_width())
 
     def mean_width(self) -> float:
         """Return the mean of the summed widths of a string's words. Exact."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from elman.errors import LanguageError
-from elman.languages.checks import check_sum, check_weight, reachable
+from elman.languages.checks import LONGEST, check_sum, check_weight, reachable
 from elman.languages.normal import Floats, Rule
 
 
@@ -88,10 +88,23 @@ def _mean_matrix(rules: Mapping[str, Sequence[Rule]]) -> Floats:
 
 
 def expected_counts(rules: Mapping[str, Sequence[Rule]], start: str) -> dict[str, float]:
-    """Return how often each nonterminal, and each word, comes up in one derivation on average."""
+    """Return how often each nonterminal, and each word, comes up in one derivation on average.
+
+    Raises
+    ------
+    LanguageError
+        A nonterminal comes up so often that nothing could be done with a string.
+    """
     begin = np.array([float(left == start) for left in rules])
     visits = np.linalg.solve(np.eye(len(begin)) - _mean_matrix(rules).T, begin)
     counts = dict(zip(rules, visits.tolist(), strict=True))
+    for left, count in counts.items():
+        if not 0 < count <= LONGEST:
+            raise LanguageError(
+                f"A string has more than {LONGEST:,.0f} {left!r} on average.",
+                "Give rules that end a larger weight.",
+                ("rules", left),
+            )
     for left, ways in rules.items():
         for rule in ways:
             for symbol in rule.right:

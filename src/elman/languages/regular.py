@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from elman.errors import LanguageError
 from elman.languages.base import Entropy, Language, String
-from elman.languages.checks import check_alphabet, check_sum, check_weight, reachable
+from elman.languages.checks import LONGEST, check_alphabet, check_sum, check_weight, reachable
 from elman.languages.estimate import estimate_entropy
 from elman.languages.machine import Arc, Limited, Machine
 
@@ -71,6 +71,7 @@ class Automaton(Machine[str]):
             total = math.fsum([self._stops[state], *(arc.probability for arc in ways)])
             check_sum(total, f"the arcs and the stop of state {state!r}", ("states", state))
         self._check_reach()
+        self._check_length()
 
     def _check_arc(self, state: str, arc: Arc[str]) -> None:
         place = ("states", state, f"{arc.symbol} -> {arc.target}")
@@ -104,6 +105,19 @@ class Automaton(Machine[str]):
                 "Give it, or a state that it leads to, a stop.",
                 ("states", state),
             )
+
+    def _check_length(self) -> None:
+        try:
+            ahead = np.linalg.solve(np.eye(len(self._arcs)) - self._moves, np.ones(len(self._arcs)))
+        except np.linalg.LinAlgError:
+            ahead = np.full(len(self._arcs), math.inf)
+        for state, tokens in zip(self._arcs, ahead, strict=True):
+            if not 0 < tokens <= LONGEST:
+                raise LanguageError(
+                    f"From the state {state!r} a string goes on for more than {LONGEST:,.0f} symbols on average.",
+                    "Give it, or a state that it leads to, a larger stop.",
+                    ("states", state),
+                )
 
     def arcs(self, state: str) -> list[Arc[str]]:
         """Return the arcs that leave ``state``."""

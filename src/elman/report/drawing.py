@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import networkx as nx
 from matplotlib.figure import Figure
 
@@ -30,12 +31,13 @@ def draw(law: Language, path: Path) -> None:
     """
     if isinstance(law, Spelled):
         law = law.words
-    if isinstance(law, Machine):
-        _draw_machine(law, path)
-    elif isinstance(law, Grammar):
-        _draw_grammar(law, path)
-    else:
-        raise LanguageError(f"{law.name} is drawn from no automaton and no grammar.", "Draw it without a limit.")
+    with matplotlib.rc_context({"text.parse_math": False}):  # a dollar is a symbol like any other
+        if isinstance(law, Machine):
+            _draw_machine(law, path)
+        elif isinstance(law, Grammar):
+            _draw_grammar(law, path)
+        else:
+            raise LanguageError(f"{law.name} is drawn from no automaton and no grammar.", "Draw it without a limit.")
 
 
 def _draw_machine(law: Machine[Any], path: Path) -> None:
