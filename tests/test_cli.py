@@ -361,6 +361,13 @@ def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
         code, _, err = elman(command)
         assert code == 2
         assert "No run is named" in err
+    elman("train", "ndfa", *options, "--tokens-per-batch", 500, "--threads", 1)
+    code, out, err = elman("grade", two[0], "runs/ndfa-lstm-1", "--json")
+    assert (code, out) == (2, "")
+    assert "another language" in err
+    code, out, err = elman("generalise", two[0], "runs/ndfa-lstm-1", "--json")
+    assert (code, out) == (2, "")
+    assert "different strings" in err
     factors = ("--factors", 1, "--factors", 2)
     code, out, _ = elman("generalise", *two[:2], *factors, "--json")
     generalised = json.loads(out)
@@ -397,7 +404,9 @@ def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
     assert [string["in_support"] for string in checked] == [True, False, False]
     assert checked[0]["probability"] == pytest.approx(7 / 16 * (9 / 16) ** 2)
     assert checked[1]["log_prob"] is None
-    for name in ("ndfa", "brackets", "dyck2", "anbn", "parity", "toy", "toy2-words", "tomita7"):
+    head, rules = 'kind = "grammar"\nstart = "$S"\nalphabet = ["$", "x^"]\n', '"$ x^ $" = 0.5\n"$" = 0.5\n'
+    (tmp_path / "odd.toml").write_text(head + '[rules."$S"]\n' + rules)
+    for name in ("ndfa", "brackets", "dyck2", "anbn", "parity", "toy", "toy2-words", "tomita7", tmp_path / "odd.toml"):
         code, out, _ = elman("language", "draw", name)
         assert code == 0
         assert Path(out.strip()).read_text().startswith("<?xml")

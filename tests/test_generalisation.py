@@ -10,16 +10,40 @@ import pytest
 import torch
 
 from elman import generalisation
-from elman.config import ModelConfig
+from elman.config import ModelConfig, SamplingConfig
 from elman.data.table import open_dataset
-from elman.errors import ConfigError
-from elman.generalisation import depth_of, divergence, forced_steps, generalise, next_log_probs, over_runs, tells
+from elman.errors import ConfigError, LanguageError
+from elman.generalisation import (
+    depth_of,
+    divergence,
+    forced_steps,
+    generalise,
+    next_log_probs,
+    of_length,
+    over_runs,
+    tells,
+)
+from elman.grading import grade, write
 from elman.languages import Language, language
+from elman.languages.regular import Automaton
 from elman.models.language_model import LanguageModel
 from elman.presets import preset
 from elman.runs import Run
 from elman.training import train
 from elman.vocab import PAD, START, UNKNOWN, Vocab
+
+TWO = """
+kind = "automaton"
+alphabet = ["a", "b"]
+start = "p"
+[states.p]
+"a -> q" = 1
+[states.q]
+"b -> r" = 0.5
+stop = 0.5
+[states.r]
+stop = 1
+"""
 
 
 def test_divergence_by_hand() -> None:
@@ -150,6 +174,35 @@ def test_a_run_is_held_to_the_language_without_its_limit(tmp_path: Path) -> None
     assert far["kl_nats"] > 0
     assert figures["forced"]["to_length"] >= 2  # of those with one pair, .end behind it is the most frequent
     assert figures["val_cross_entropy_nats"] == run.result("training")["val_cross_entropy_nats"]
+
+
+def test_lengths_that_there_are_not_are_passed_by() -> None:
+    rare = {"s": [("s", "x", 1.0)], "x": [("a", "1", 0.5)], **{str(i): [("b", str(i + 1), 1.0)] for i in range(1, 6)}}
+    rare["6"] = [("b", "x", 1.0)]
+    every_sixth = Automaton("every sixth", "sab", "s", rare, {"x": 0.5})
+    assert {len(string) for string in of_length(every_sixth, 523, random.Random(0))} == {526}
+    finite = Automaton("finite", "a", "p", {"p": [("a", "q", 1.0)], "q": []}, {"q": 1.0})
+    assert of_length(finite, 1, random.Random(0)) != []
+    assert of_length(finite, 2, random.Random(0)) == []
+    with pytest.raises(LanguageError, match="cannot be drawn"):
+        of_length(language("toy-words"), 5, random.Random(0))
+
+
+def test_a_run_of_a_finite_language_is_held_to_the_lengths_that_there_are(tmp_path: Path) -> None:
+    own = tmp_path / "two.toml"
+    own.write_text(TWO, encoding="utf-8")
+    tables = {
+        "data": {"strings": 200, "held_out_strings": 20},
+        "loop": {"epochs": 1, "threads": 1, "samples": 10, "max_new_tokens": 20},
+    }
+    config = preset(str(own)).with_tables(tables, "test")
+    run = Run.create(tmp_path / "run", config, open_dataset(config.data))
+    train(run, run.open_dataset(), report=lambda _: None)
+    own.write_text(TWO.replace("b", "c"), encoding="utf-8")  # the run goes on with the language that it has learnt
+    assert [row["factor"] for row in generalise(run, (1, 2))["by_length"]] == [1]
+    assert grade(run, 10, strings=10)["samples"] == 10
+    own.unlink()
+    assert len(write(run, 3, SamplingConfig(max_new_tokens=5), "ab")["samples"]) == 3
 
 
 def test_a_classifier_is_refused(tmp_path: Path) -> None:

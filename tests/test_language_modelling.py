@@ -317,6 +317,14 @@ def test_the_judge_counts() -> None:
     }
 
 
+def test_what_was_cut_off_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grammar would parse it, which takes the cube of its length, for an answer that is no in any case."""
+    judge = Judge(open_dataset(config_of("brackets", data={"strings": 50}).data))
+    monkeypatch.setattr(judge.law, "judge", lambda _: pytest.fail("it was read"))
+    verdict = judge.verdict(Sample([judge.vocab.ids["("]] * 2_000, cut_off=True))
+    assert verdict == {"grammatical": False, "in_support": False, "equal_counts": False}
+
+
 def test_words_of_toy_characters_are_held_to_those_of_training() -> None:
     dataset = open_dataset(config_of("toy", data={"strings": 50, "held_out_strings": 5}).data)
     judge, ids = Judge(dataset), dataset.vocab.ids

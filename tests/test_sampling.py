@@ -127,6 +127,20 @@ def test_a_string_that_does_not_end_is_cut_off(model: LanguageModel) -> None:
     assert all(sample.cut_off and len(sample.token_ids) == 6 for sample in samples)
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-40, 1e300])
+def test_temperatures_beyond_float32_are_near_their_limits(model: LanguageModel, temperature: float) -> None:
+    logits = torch.tensor([[0.0, 9.0, 1.0, -40.0, 3.0, 2.0]]).repeat(300, 1)
+    drawn = choose(logits, SamplingConfig(temperature=temperature), torch.Generator().manual_seed(0))
+    assert set(drawn.tolist()) == ({4} if temperature < 1 else {END, 3, 4, 5})
+    assert course_sample(logits[0], temperature).item() in ({1} if temperature < 1 else range(6))
+
+
+@pytest.mark.parametrize("temperature", [-1.0, math.nan, math.inf])
+def test_the_courses_sample_refuses_what_is_no_temperature(temperature: float) -> None:
+    with pytest.raises(ConfigError, match="temperature"):
+        course_sample(torch.zeros(3), temperature)
+
+
 def test_sampling_leaves_the_mode_and_torchs_generator_as_they_were(model: LanguageModel) -> None:
     model.train()
     before = torch.get_rng_state()

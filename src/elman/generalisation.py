@@ -92,7 +92,7 @@ def generalise(
     assert isinstance(model, LanguageModel)  # a formal language has no classes
     model = model.to(device_of(run).device)
     chance = random.Random(derive(seed, "strings of a length"))
-    drawn = {factor: _of_length(law, factor * longest, chance) for factor in factors}
+    drawn = {factor: of_length(law, factor * longest, chance) for factor in factors}
     by_length = [
         {"factor": factor} | _compared(model, law, trained_on.vocab, long, "length")
         for factor, long in drawn.items()
@@ -256,7 +256,7 @@ def depth_of(brackets: Sequence[str]) -> int:
     return int(np.cumsum([0, *steps]).max())
 
 
-def _of_length(law: Language, length: int, chance: random.Random) -> list[String]:
+def of_length(law: Language, length: int, chance: random.Random) -> list[String]:
     """Draw strings of that length, or of the next one that there is; none where all strings are shorter."""
     if not isinstance(law, Machine):
         return law.sample_of_length(1, length, chance)  # which says why not
