@@ -24,6 +24,8 @@ def facts(law: Language) -> dict[str, Any]:
         "entropy_samples": entropy.samples,
         "mean_tokens_per_string": tokens,
         "floor_nats_per_token": law.floor_nats_per_token(),
+        "floor_nats_low": entropy.interval[0] / tokens,
+        "floor_nats_high": entropy.interval[1] / tokens,
         "floor_perplexity": math.exp(law.floor_nats_per_token()),
         "examples": [law.to_text(string) for string in law.sample(EXAMPLES, random.Random(0))],
     }

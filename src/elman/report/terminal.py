@@ -225,11 +225,10 @@ def print_facts(known: dict[str, Any]) -> None:
     """Show what :func:`elman.languages.facts.facts` returns."""
     console = Console()
     spread = (known["entropy_bits_high"] - known["entropy_bits_low"]) / 2
-    how = (
-        "exact"
-        if known["floor_kind"] == "exact"
-        else f"± {spread:.3f} (95%), from {known['entropy_samples']:,} strings"
-    )
+    how, floor = "exact", ""
+    if known["floor_kind"] != "exact":
+        how = f"± {spread:.3f} (95%), from {known['entropy_samples']:,} strings"
+        floor = f" ({known['floor_nats_low']:.6f} to {known['floor_nats_high']:.6f})"
     console.print(
         f"[bold]{escape(known['name'])}[/bold] over {len(known['alphabet'])} symbols:", end=" ", highlight=False
     )
@@ -237,7 +236,7 @@ def print_facts(known: dict[str, Any]) -> None:
     console.print(
         f"entropy  {known['entropy_bits_per_string']:.4f} bits a string ({how})\n"
         f"length   {known['mean_tokens_per_string']:.4f} tokens a string on average, the end counted\n"
-        f"floor    {known['floor_nats_per_token']:.6f} nats a token: no model has a lower cross-entropy"
+        f"floor    {known['floor_nats_per_token']:.6f}{floor} nats a token: no model has a lower cross-entropy"
         f" (perplexity {known['floor_perplexity']:.4f})",
         highlight=False,
     )
