@@ -72,7 +72,12 @@ PLAIN_RATE = {"low": 2e-4, "high": 5e-3, "log": True}
 
 CLASSIFIER: Tables = {
     "optim": {"ema_decay": [0.0, 0.99, 0.998]},
-    "model": {"embedding_dropout": DROPOUT, "top_dropout": DROPOUT, "word_dropout": {"low": 0.0, "high": 0.2}},
+    "model": {
+        "pooling": ["max", "mean"],
+        "embedding_dropout": DROPOUT,
+        "top_dropout": DROPOUT,
+        "word_dropout": {"low": 0.0, "high": 0.2},
+    },
 }
 RECURRENT_CLASSIFIER: Tables = {"model": {"hidden_size": [150, 300, 450], "bidirectional": [False, True]}}
 CLASSIFIERS: dict[str, list[Tables]] = {
