@@ -21,6 +21,7 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
 from elman.losses import Total
+from elman.optim import average_decay
 from elman.runs import Run
 from elman.training import train
 from elman.vocab import Vocab
@@ -264,7 +265,7 @@ def test_patience_has_no_say_where_the_last_weights_are_kept(config: RunConfig) 
 
 
 def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Against the definition: a ← d·a + (1−d)·w after every step, from the first weights on."""
+    """Against the definition: a ← d·a + (1−d)·w after every step, d being less in the first."""
     config = config.with_tables({"loop": {"epochs": 1}, "optim": {"ema_decay": 0.9}}, "test")
     seen: list[torch.Tensor] = []
     original = training.update
@@ -277,8 +278,8 @@ def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset:
     with replaced(training, "update", watching):
         run = trained(tmp_path / "run", config, dataset)
     average = seen[0]
-    for weight in seen[1:]:
-        average = 0.9 * average + 0.1 * weight
+    for step, weight in enumerate(seen[1:], start=2):
+        average = average.lerp(weight, 1 - average_decay(0.9, step))
     torch.testing.assert_close(load_weights(run.weights_path)["head.weight"], average)
 
 

@@ -55,6 +55,7 @@ def untraceable(report: str, directory: Path) -> list[str]:
     results = [json.loads(path.read_text()) for path in directory.glob("results/*.json")]
     known = {text for result in results for value in values(result) for text in printed(value)} | SAID_WITHOUT_FIGURES
     known |= {count(len(results)), *NUMBER.findall(seconds(sum(result["seconds"] for result in results)))}
+    known |= {number for result in results for number in NUMBER.findall(result["digest"][:8])}
     text = re.sub(r"\]\(figures/[^)]*\)", "]", report.replace("\\", ""))
     return [number for number in NUMBER.findall(text) if number not in known]
 
