@@ -53,3 +53,12 @@ def test_more_trials_go_on_from_those_there_are_and_the_best_is_what_is_trained(
     for seconds in (trial["seconds"] for trial in log["trials"]):
         kept = [point["value"] for point in search["best_so_far"] if point["seconds"] <= seconds]
         assert (kept[-1] if kept else None) == best_after_seconds(log, seconds)
+
+
+def test_processes_beside_each_other_have_a_thread_each_and_the_winner_has_them_all(tmp_path: Path) -> None:
+    text = TEXT.replace("TRIALS", "2, processes = 2").replace(", threads = 1", "")
+    run_study(parse_study(text, "study"), tmp_path, lambda _: None)
+    trials = [tomllib.loads(path.read_text()) for path in tmp_path.glob("runs/search-*/**/config.toml")]
+    assert [trial["loop"]["threads"] for trial in trials] == [1, 1]
+    chosen = json.loads((tmp_path / "results" / "search.json").read_text())["figures"]["chosen"]
+    assert "threads" not in tomllib.loads(chosen)["loop"]

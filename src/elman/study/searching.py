@@ -21,7 +21,7 @@ class SearchOptions:
     seconds: float | None = None
     """Begin no trial when all together have taken so long."""
     processes: int = 1
-    """That work on it beside each other."""
+    """That work on it beside each other, each with one thread unless the configuration says otherwise."""
     space: dict[str, Any] = field(default_factory=dict)
     """Section → field → values or a range; without it, the space that suits the model (``elman tune``)."""
 
@@ -46,9 +46,12 @@ def search(work: Work) -> dict[str, Any]:
     """
     options = work.options
     space = parse_space(options.space, f"the space of {work.name}") if options.space else default_space(work.config)
+    config = work.config
+    if options.processes > 1 and config.loop.threads is None:
+        config = config.with_tables({"loop": {"threads": 1}}, work.name)
     log = tune(
         Search(
-            config=work.config,
+            config=config,
             space=space,
             directory=work.directory / "runs" / f"{work.name}-{work.unit[:8]}",
             trials=options.trials,
