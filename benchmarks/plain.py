@@ -12,26 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-
-class SliceAndCatElman(nn.Module):
-    """The course's skeleton: a slice and a concatenation at every time step, autograd for the rest."""
-
-    def __init__(self, insize: int, outsize: int, hsize: int) -> None:
-        super().__init__()
-        self.hsize = hsize
-        self.lin1 = nn.Linear(insize + hsize, hsize)
-        self.lin2 = nn.Linear(hsize, outsize)
-
-    def forward(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return all outputs (batch, time, outsize) and the last hidden state (batch, hsize)."""
-        batch, time, _ = x.size()
-        if hidden is None:
-            hidden = torch.zeros(batch, self.hsize, device=x.device)
-        outputs = []
-        for t in range(time):
-            hidden = torch.tanh(self.lin1(torch.cat([x[:, t, :], hidden], dim=1)))
-            outputs.append(self.lin2(hidden)[:, None, :])
-        return torch.cat(outputs, dim=1), hidden
+from elman.study.recurrences import SliceAndCatElman
 
 
 class SharedLinear(nn.Module):

@@ -169,8 +169,8 @@ def ensemble(accuracy: float) -> Figures:
 
 def recurrence(apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out: int = 1) -> Figures:
     return {
-        "equal": {"outputs": apart, "gradients": 0.0},
-        "times": [{"peer": "loop", "ratio": ratio, "ratio_least": ratio - 0.1, "ratio_most": ratio + 0.1}],
+        "equal": {"outputs_of_the_loop": apart, "gradients_of_the_loop": 0.0},
+        "times": [{"peer": "its own loop", "ratio": ratio, "ratio_least": ratio - 0.1, "ratio_most": ratio + 0.1}],
         "torch": {
             "moved_with_batch_first": 0.0,
             "moved_without_batch_first": lost,

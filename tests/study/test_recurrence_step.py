@@ -20,7 +20,7 @@ def measured() -> dict[str, Any]:
 def test_it_is_equal_and_an_omission_is_shown() -> None:
     found = measured()
     assert max(found["equal"].values()) < 1e-12
-    assert [row["peer"] for row in found["times"]] == ["loop", "nn.RNN"]
+    assert [row["peer"] for row in found["times"]] == ["a slice-and-cat loop", "its own loop", "nn.RNN"]
     assert found["torch"]["moved_with_batch_first"] == 0 < found["torch"]["moved_without_batch_first"]
     assert found["torch"]["linear_against_folded"] < 1e-5
     assert (found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]) == (1, 0)

@@ -131,19 +131,19 @@ def _best(steps: Steps, measure: str, split: str) -> str:
 
 
 def elman_equals_torch(found: Figures) -> str:
-    """Say whether the Elman written by hand computes what torch's network and the loop compute."""
+    """Say whether the Elman written by hand computes what torch's network and the loops compute."""
     worst = max(found["equal"].values())
     if worst > EQUAL:
-        return f"The Elman written by hand does not compute what torch and the loop compute: {digits(worst)} apart."
+        return f"The Elman written by hand does not compute what torch and the loops compute: {digits(worst)} apart."
     return (
-        "The Elman written by hand computes what its loop computes, gradients too, and its states are those of `nn.RNN`"
-        f" on the same weights (at most {digits(worst)} apart, which is rounding). `nn.RNN` ends there: it lacks the"
-        " output layer of an Elman network."
+        "The Elman written by hand computes what a loop over the tokens computes, gradients too, and its states are"
+        f" those of `nn.RNN` on the same weights (at most {digits(worst)} apart, which is rounding). `nn.RNN` ends"
+        " there: it lacks the output layer of an Elman network."
     )
 
 
 def faster_than_the_loop(found: Figures) -> str:
-    """Say how fast it is against its loop and against torch's, where all pairs agree."""
+    """Say how fast it is against the loops and against torch's, where all pairs agree."""
     said = []
     for row in found["times"]:
         how = (
@@ -153,8 +153,8 @@ def faster_than_the_loop(found: Figures) -> str:
             if row["ratio_most"] < 1
             else "not to be told in speed from"
         )
-        said.append(f"{how} the {row['peer']}" if row["peer"] == "loop" else f"{how} {row['peer']}")
-    return f"It is {' and '.join(said)}."
+        said.append(f"{how} {row['peer']}")
+    return f"It is {listed(said)}."
 
 
 def batch_first(found: Figures) -> str:

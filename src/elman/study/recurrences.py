@@ -1,8 +1,9 @@
-"""A step on the network itself: the Elman written by hand held to torch's, timed against its loop, and what torch does
-silently where an option is left out. It needs no data.
+"""A step on the network itself: the Elman written by hand held to torch's and to the course's skeleton, timed against
+both and against its own loop, and what torch does silently where an option is left out. It needs no data.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,30 @@ from elman.study.work import Work, check_positive
 
 LARGE_LOGIT = 200.0
 """Beyond what float32 can take e to the minus of."""
+
+
+class SliceAndCatElman(nn.Module):
+    """The course's skeleton: a slice and a concatenation at every time step, autograd for the rest.
+
+    Its parameters are named and laid out as those of :class:`~elman.models.elman.Elman`.
+    """
+
+    def __init__(self, insize: int, outsize: int, hsize: int) -> None:
+        super().__init__()
+        self.hsize = hsize
+        self.lin1 = nn.Linear(insize + hsize, hsize)
+        self.lin2 = nn.Linear(hsize, outsize)
+
+    def forward(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return all outputs (batch, time, outsize) and the last hidden state (batch, hsize)."""
+        batch, time, _ = x.size()
+        if hidden is None:
+            hidden = torch.zeros(batch, self.hsize, device=x.device)
+        outputs = []
+        for t in range(time):
+            hidden = torch.tanh(self.lin1(torch.cat([x[:, t, :], hidden], dim=1)))
+            outputs.append(self.lin2(hidden)[:, None, :])
+        return torch.cat(outputs, dim=1), hidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +68,7 @@ def measure_recurrence(work: Work) -> dict[str, Any]:
     Returns
     -------
     ``equal``: the greatest differences in float64, of states from ``nn.RNN`` on the same weights, of outputs and of
-    gradients from the loop. ``times``: against the loop and against ``nn.RNN``, forward and backward, in pairs.
+    gradients from the skeleton and from its own loop. ``times``: against each of these, forward and backward, in pairs.
     ``torch``: what leaving out ``batch_first`` changes, a Linear on three dimensions against one on folded ones, and
     the softmax outside the loss.
     """
@@ -51,16 +76,13 @@ def measure_recurrence(work: Work) -> dict[str, Any]:
     with torch_seeded(options.seed, "recurrence"):
         elman = Elman(options.size, options.size, options.size)
         texts = torch.randn(options.batch_size, options.tokens, options.size)
-        theirs = as_torch(elman)
+        peers = {"a slice-and-cat loop": skeleton(elman), "its own loop": own_loop(elman), "nn.RNN": as_torch(elman)}
         return {
             "batch_size": options.batch_size,
             "tokens": options.tokens,
             "size": options.size,
             "equal": _equal(elman, texts),
-            "times": [
-                _timed("loop", elman, _loop(elman), texts, options.turns),
-                _timed("nn.RNN", elman, theirs, texts, options.turns),
-            ],
+            "times": [_timed(name, elman, peer, texts, options.turns) for name, peer in peers.items()],
             "torch": {**_batch_first_left_out(texts), **_folded(texts), **_softmax(texts)},
         }
 
@@ -76,29 +98,38 @@ def as_torch(elman: Elman) -> nn.RNN:
     return theirs
 
 
-def _loop(elman: Elman) -> Elman:
+def skeleton(elman: Elman) -> SliceAndCatElman:
+    """Return the course's form of it, with the same weights."""
+    theirs = SliceAndCatElman(elman.insize, elman.lin2.out_features, elman.hsize)
+    theirs.load_state_dict(elman.state_dict())
+    return theirs
+
+
+def own_loop(elman: Elman) -> Elman:
+    """Return the same network as its definition, a step at a time, with the same weights."""
     loop = Elman(elman.insize, elman.lin2.out_features, elman.hsize, fast=False)
     loop.load_state_dict(elman.state_dict())
     return loop
 
 
 def _equal(elman: Elman, texts: Tensor) -> dict[str, float]:
-    ours, loop = _loop(elman).double(), _loop(elman).double()
-    ours.fast = True
-    doubled = texts.double()
-    theirs_64 = as_torch(elman).double()
-    outputs, expected = ours(doubled)[0], loop(doubled)[0]
+    """Do all in float64: the loops through their outputs and gradients, torch's through its states."""
+    texts = texts.double()
+    ours, theirs = deepcopy(elman).double(), as_torch(elman).double()
+    outputs = _read_and_learn(ours, texts)
+    found = {"states_through_the_output_layer": _distance(ours.lin2(theirs(texts)[0]), outputs)}
+    for name, peer in {"skeleton": skeleton(elman).double(), "loop": own_loop(elman).double()}.items():
+        found[f"outputs_of_the_{name}"] = _distance(_read_and_learn(peer, texts), outputs)
+        found[f"gradients_of_the_{name}"] = max(
+            _distance(one.grad, other.grad) for one, other in zip(ours.parameters(), peer.parameters(), strict=True)
+        )
+    return found
+
+
+def _read_and_learn(network: nn.Module, texts: Tensor) -> Tensor:
+    outputs: Tensor = network(texts)[0]
     outputs.square().mean().backward()
-    expected.square().mean().backward()
-    gradients = [
-        _distance(mine.grad, other.grad) for mine, other in zip(ours.parameters(), loop.parameters(), strict=True)
-    ]
-    states = ours.lin2(theirs_64(doubled)[0])
-    return {
-        "states_through_the_output_layer": _distance(states, outputs),
-        "outputs": _distance(outputs, expected),
-        "gradients": max(gradients),
-    }
+    return outputs
 
 
 def _distance(one: Tensor | None, other: Tensor | None) -> float:
