@@ -128,7 +128,7 @@ def _equal(elman: Elman, texts: Tensor) -> dict[str, float]:
 
 def _read_and_learn(network: nn.Module, texts: Tensor) -> Tensor:
     outputs: Tensor = network(texts)[0]
-    outputs.square().mean().backward()
+    outputs.square().mean().backward()  # type: ignore[no-untyped-call]  # torch's
     return outputs
 
 
