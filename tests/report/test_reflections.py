@@ -194,7 +194,7 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         say.searched_equally,
         {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9)},
         {"b": searched(0.7, 0.8), "a": searched(0.6, 0.7, 0.9)},
-        "after 2 trials each a is ahead on validation (a 0.8000 and b 0.7000); after 20 s each a is ahead",
+        "after 2 trials each a is ahead on validation (a 80.00% and b 70.00%); after 20 s each a is ahead",
         "after 2 trials each b is ahead",
     ),
     (

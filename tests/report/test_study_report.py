@@ -98,17 +98,20 @@ def test_what_is_missing_failed_or_of_another_configuration_is_said_in_its_place
     stale = json.loads((results / "padding.json").read_text())
     (results / "padding.json").write_text(json.dumps(stale | {"digest": "another"}))
     (results / "clipping.json").write_text("{")
+    for final in ("final-mlp", "final-elman"):
+        (results / f"{final}.json").unlink()
     write_report(own_study)
     report = (own_study / "report.md").read_text()
     place = report.index("## Which model reads")
-    assert "> **elman is not here.** It has not been done, or its result file was lost." in report[place:]
+    assert "> **elman is not here.** There is no result file: not done yet, or lost." in report[place:]
     assert "> **rnn is not here.** In step 3 the loss became nan." in report[place:]
     assert "> **padding is not here.** The result file there is of another configuration." in report[:place]
     assert "> **clipping is not here.**" in report[place:]
+    assert "> **final-mlp and final-elman are not here.** There is no result file" in report[place:]
     assert "mlp and lstm were trained" in report
-    assert "Not here: padding, elman, rnn and clipping." in report
+    assert "Not here: padding, elman, rnn, final-mlp, final-elman and clipping." in report
     steps = sum(len(question["steps"]) for question in json.loads((own_study / "study.json").read_text())["questions"])
-    assert f"{steps - 4} of {steps} steps are done" in report
+    assert f"{steps - 6} of {steps} steps are done" in report
 
 
 def test_test_figures_turned_around_turn_the_conclusion_around(own_study: Path) -> None:
@@ -148,11 +151,12 @@ def test_a_text_may_name_a_figure_and_says_where_it_is_not_there(own_study: Path
     study = json.loads((own_study / "study.json").read_text())
     study["questions"][0]["text"] = (
         "Ids: {{ steps.reviews.figures.vocab_size | count }}; {{ steps.none.figures.x | percent }};"
+        " {{ steps.none.figures.epochs | length | count }};"
         " {{ steps.reviews.figures.y.z }}."
     )
     (own_study / "study.json").write_text(json.dumps(study))
     write_report(own_study)
-    assert "Ids: 51; (not measured); (not measured)." in (own_study / "report.md").read_text()
+    assert "Ids: 51; (not measured); (not measured); (not measured)." in (own_study / "report.md").read_text()
 
 
 def test_the_page_is_one_file_for_light_and_dark(smoke_study: Path) -> None:

@@ -38,6 +38,9 @@ MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
 }
 """How a difference is written, and its unit."""
 
+QUALITIES: dict[str, Callable[[float], str]] = {"val_accuracy": percent, "val_cross_entropy_nats": nats}
+"""How what a search goes by is written."""
+
 EQUAL = 1e-9
 """How far apart two computations of the same in float64 may lie, by rounding."""
 
@@ -433,7 +436,8 @@ def searched_equally(steps: Steps) -> str:
     """Cut several searches at the trials and at the time of the shortest, and say which was ahead there."""
     if len(steps) < 2 or len({found["metric"] for found in steps.values()}) > 1:
         return ""
-    pick = max if next(iter(steps.values()))["direction"] == "maximize" else min
+    first = next(iter(steps.values()))
+    pick, write = max if first["direction"] == "maximize" else min, QUALITIES[first["metric"]]
     said = []
     for unit, how in (("trials", count), ("seconds", seconds)):
         least = min(found["best_so_far"][-1][unit] for found in steps.values())
@@ -442,7 +446,7 @@ def searched_equally(steps: Steps) -> str:
         if not known:
             continue
         ahead = pick(known, key=lambda name: known[name])
-        rest = listed([f"{name} {nats(value)}" for name, value in known.items()])
+        rest = listed([f"{name} {write(value)}" for name, value in known.items()])
         amount = f"{how(least)} trials each" if unit == "trials" else f"{how(least)} each"
         said.append(f"after {amount} {ahead} is ahead on validation ({rest})")
     return f"Cut where the shortest search ends, {'; '.join(said)}." if said else ""
@@ -472,7 +476,7 @@ def what_mattered(steps: Steps) -> str:
 
 def found_best(steps: Steps) -> str:
     """Say how good the best trial of each search is, on validation."""
-    said = [f"{name} came to {nats(found['best']['value'])}" for name, found in steps.items()]
+    said = [f"{name} came to {QUALITIES[found['metric']](found['best']['value'])}" for name, found in steps.items()]
     metric = next(iter(steps.values()))["metric"].removeprefix("val_").replace("_", " ")
     return f"Best on validation ({metric}): {'; '.join(said)}. A best of many trials is a little too good."
 

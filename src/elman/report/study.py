@@ -16,7 +16,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefin
 from elman.errors import DataError, RunError
 from elman.files import read_json, write_text
 from elman.report.pages import write_html, write_pdf
-from elman.report.reflections import MEASURES, differences, limits, reflect
+from elman.report.reflections import MEASURES, QUALITIES, differences, limits, reflect
 from elman.report.study_figures import PICTURES
 from elman.report.wording import FILTERS, excess, nats
 
@@ -45,7 +45,7 @@ def write_report(directory: Path) -> Path:
         loader=PackageLoader("elman.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= FILTERS
-    environment.globals |= {"excess_of": excess, "nats_of": nats, "measures": MEASURES}
+    environment.globals |= {"excess_of": excess, "nats_of": nats, "measures": MEASURES, "qualities": QUALITIES}
     source = environment.get_template("report.md.j2").render(
         study=study,
         questions=questions,
@@ -125,7 +125,7 @@ def read_result(directory: Path, step: dict[str, str]) -> dict[str, Any]:
         result: dict[str, Any] = read_json(path)
         stale = result["digest"] != step["digest"]
     except (DataError, KeyError, TypeError):
-        return {**absent, "status": "missing", "problem": "It has not been done, or its result file was lost."}
+        return {**absent, "status": "missing", "problem": "There is no result file: not done yet, or lost."}
     if stale:
         return {**absent, "status": "missing", "problem": "The result file there is of another configuration."}
     return result
@@ -143,12 +143,12 @@ def _filled(text: str, results: dict[str, Any]) -> str:
             return NOT_MEASURED
 
     environment = Environment(undefined=Absent)
-    environment.filters |= {name: _or_absent(write, Absent) for name, write in FILTERS.items()}
+    environment.filters |= {name: _or_absent(write, Absent) for name, write in {**FILTERS, "length": len}.items()}
     return environment.from_string(text).render(steps=results).strip()
 
 
 def _or_absent(write: Any, absent: type) -> Any:
-    return lambda value, *arguments: NOT_MEASURED if isinstance(value, absent) else write(value, *arguments)
+    return lambda value, *arguments: value if isinstance(value, absent) else write(value, *arguments)
 
 
 def _question(directory: Path, number: int, question: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
