@@ -16,7 +16,7 @@ STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
         ("questions = 3", r"no \[\[questions\]\]"),
         ("[[questions]]\ntitle = 'x'", r"no \[\[steps\]\]"),
         ("runz = 1", "'runz' is unknown"),
-        ("[[questions]]\nsteps = [{}]\nrunz = 1", "'runz' is unknown"),
+        ("[[questions]]\nrunz = 1\nsteps = [{ name = 'a', kind = 'data' }]", "unknown field 'runz'"),
         ("[fallbacks.x.data]\nname = 'imdb'", "'x' is unknown"),
         ("title = ", "not TOML"),
         ("[[questions]]\nsteps = [{ kind = 'data' }]", "name is missing"),
@@ -80,6 +80,24 @@ def test_a_step_starts_from_its_preset_then_its_base_then_its_own() -> None:
     assert language_model.fallback is None
     assert padding.options.batch_sizes == [2]
     assert padding.config.data.name == "brackets"
+
+
+def test_what_a_question_says_is_said_to_each_of_its_steps_that_says_nothing_else() -> None:
+    text = """
+        [[questions]]
+        kind = "search"
+        trials = 7
+        loop = { epochs = 3 }
+        space.optim.learning_rate = [0.1]
+        steps = [
+            { name = "alike", data = { name = "synth-reviews" } },
+            { name = "other", data = { name = "synth-reviews" }, trials = 8, loop = { epochs = 4 }, space = {} },
+        ]
+    """
+    alike, other = parse_study(text, "study").steps
+    assert (alike.options.trials, other.options.trials) == (7, 8)
+    assert (alike.config.loop.epochs, other.config.loop.epochs) == (3, 4)
+    assert (alike.options.space, other.options.space) == ({"optim": {"learning_rate": [0.1]}}, {})
 
 
 def test_the_fallback_goes_before_the_step_s_own_data() -> None:

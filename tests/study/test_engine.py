@@ -338,5 +338,7 @@ def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
         assert len(final.options.seeds) >= 8
         assert steps[validated.source].kind == "search"
         assert (final.config.model.layer, final.config.loop.keep) == (model, "last")
-    assert len({step.options.seconds for step in study.steps if step.kind == "search"}) == 1
+    searches = {step.config.model.layer: step.options for step in study.steps if step.kind == "search"}
+    assert len({options.seconds for options in searches.values()}) == 1
+    assert all(searches[layer].space == searches["lstm"].space for layer in ("elman", "rnn", "gru"))
     assert {step.kind for step in study.steps} == set(KINDS)

@@ -143,8 +143,7 @@ def parse_study(text: str, name: str) -> Study:
     earlier: dict[str, Step] = {}
     for number, table in enumerate(_tables(tables, "questions", name), start=1):
         where = f"{name}, question {number}"
-        _known(table, ("title", "text", "base", "kind", "steps"), where)
-        shared = {key: table[key] for key in ("base", "kind") if key in table}
+        shared = {key: value for key, value in table.items() if key not in ("title", "text", "steps")}
         steps = []
         for found in _tables(table, "steps", where):
             steps.append(_step(shared | found, bases, fallbacks, earlier, where))
