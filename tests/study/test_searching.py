@@ -1,6 +1,7 @@
 """A search as a step: it goes on where it was, and what it finds is what later steps are trained with."""
 
 import json
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -40,8 +41,7 @@ def test_more_trials_go_on_from_those_there_are_and_the_best_is_what_is_trained(
     search, mlp = run(tmp_path, 4)
     assert search["trials"][:2] == first["trials"]
     assert len(search["trials"]) == 4
-    [folder] = tmp_path.glob("runs/search-*")
-    log = json.loads((folder / "results.json").read_text())
+    log = json.loads((tmp_path / "results" / "search" / "trials.json").read_text())
     best = max((trial for trial in log["trials"] if trial["state"] == "complete"), key=lambda trial: trial["value"])
     assert search["best"] == best
     trained = tomllib.loads(mlp["config"])
@@ -53,6 +53,22 @@ def test_more_trials_go_on_from_those_there_are_and_the_best_is_what_is_trained(
     for seconds in (trial["seconds"] for trial in log["trials"]):
         kept = [point["value"] for point in search["best_so_far"] if point["seconds"] <= seconds]
         assert (kept[-1] if kept else None) == best_after_seconds(log, seconds)
+
+
+def test_a_lost_machine_costs_no_trial_and_another_search_takes_none_of_them(tmp_path: Path) -> None:
+    first, _ = run(tmp_path, 2)
+    shutil.rmtree(tmp_path / "runs")
+    (tmp_path / "results" / "search.json").unlink()
+    search, _ = run(tmp_path, 4)
+    assert search["trials"][:2] == first["trials"]
+    assert len(search["trials"]) == 4
+    [folder] = tmp_path.glob("runs/search-*")
+    assert sorted(path.name for path in folder.glob("trial-*")) == ["trial-0002", "trial-0003"]
+    other = TEXT.replace("TRIALS", "2").replace("0.004,", "0.005,")
+    run_study(parse_study(other, "study"), tmp_path, lambda _: None)
+    found = json.loads((tmp_path / "results" / "search.json").read_text())["figures"]
+    assert len(found["trials"]) == 2
+    assert "0.005" in found["space"]["optim.learning_rate"]
 
 
 def test_processes_beside_each_other_have_a_thread_each_and_the_winner_has_them_all(tmp_path: Path) -> None:

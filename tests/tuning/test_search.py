@@ -22,7 +22,7 @@ from elman.config import RunConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
-from elman.files import read_json
+from elman.files import read_json, write_json
 from elman.runs import Run
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
@@ -344,9 +344,44 @@ def test_other_data_is_refused(search: Search, monkeypatch: pytest.MonkeyPatch) 
 
 def test_trials_of_a_database_that_is_gone_are_not_mixed_in(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
-    (search.directory / "trials.db").unlink()
+    for lost in ("trials.db", "results.json"):
+        (search.directory / lost).unlink()
     with pytest.raises(ConfigError, match="trial-0000 belongs to no trial"):
         tune(search, quiet)
+
+
+def test_from_its_log_alone_a_search_goes_on_to_the_very_trials_that_it_would_have_had(
+    search: Search, tmp_path: Path
+) -> None:
+    whole = tune(search, quiet)
+    tune(replace(search, directory=tmp_path / "lost" / "search", trials=9), quiet)
+    moved = replace(search, directory=tmp_path / "moved" / "search", log=tmp_path / "small" / "log.json")
+    moved.log_path.parent.mkdir()
+    (tmp_path / "lost" / "search" / "results.json").rename(moved.log_path)
+    assert timeless(tune(moved, quiet)) == timeless(whole)
+    assert [path.name for path in moved.directory.glob("trial-*")] == ["trial-0009"]
+
+
+def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_number(search: Search) -> None:
+    log = tune(replace(search, trials=3), quiet)
+    (search.directory / "trials.db").unlink()
+    log["trials"][1] |= {"state": "running", "value": None}
+    write_json(search.log_path, log)
+    trials = tune(search, quiet)["trials"]
+    assert [trial["number"] for trial in trials] == list(range(11))
+    assert [trial["state"] for trial in trials].count("failed") == 1
+    assert trials[1]["state"] == "failed"
+    assert (trials[0], trials[2]) == (log["trials"][0], log["trials"][2])
+
+
+def test_the_log_of_another_search_in_the_same_place_is_refused(search: Search) -> None:
+    tune(replace(search, trials=1), quiet)
+    (search.directory / "trials.db").unlink()
+    longer = replace(search, config=search.config.with_tables({"loop": {"epochs": 4}}, "test"))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match=r"loop.epochs: 3 there, 4 here"):
+            tune(longer, quiet)
+    assert len(tune(replace(search, trials=2), quiet)["trials"]) == 2
 
 
 def test_a_damaged_database_is_named(search: Search) -> None:

@@ -33,6 +33,9 @@ class SearchOptions:
 def search(work: Work) -> dict[str, Any]:
     """Search until there are enough trials or the time is spent; go on with a search that was stopped.
 
+    The log is kept in ``results/STEP/trials.json`` after each trial: a machine that is lost costs the trials that were
+    running on it.
+
     Returns
     -------
     ``best_so_far``: after each epoch of each trial how many ``trials`` had begun, the ``seconds`` spent and the best
@@ -57,6 +60,7 @@ def search(work: Work) -> dict[str, Any]:
             trials=options.trials,
             hours=None if options.seconds is None else options.seconds / 3600,
             processes=options.processes,
+            log=work.directory / "results" / work.name / "trials.json",
         ),
         work.report,
     )

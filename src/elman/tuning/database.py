@@ -28,7 +28,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from elman.errors import ConfigError, DataError
+from elman.files import read_json
 from elman.seeding import derive
+from elman.tuning.log import Log, trial_of
 from elman.tuning.space import Choice, Space, differences
 
 RANDOM_TRIALS = 8
@@ -83,8 +85,12 @@ def opened(
     direction: Literal["maximize", "minimize"],
     metric: str,
     turn: AbstractContextManager[None],
+    space: Space,
+    log: Path,
 ) -> Iterator[optuna.Study]:
     """Yield the search's study from its database, made if it is not there; within the block its errors are ours.
+
+    One in the folder that was lost is made from the log.
 
     Parameters
     ----------
@@ -100,6 +106,10 @@ def opened(
         What to do with which figure.
     turn
         Keeps others from making the database at the same time.
+    space
+        What is searched.
+    log
+        Where the log of an earlier sitting may be.
 
     Raises
     ------
@@ -125,10 +135,21 @@ def opened(
                 load_if_exists=True,
             )
             if "search" not in study.user_attrs:
-                study.set_user_attr("search", identity)
+                earlier = _earlier(study, log) if storage is None else None
+                study.set_user_attr("search", earlier["search"] if earlier else identity)
                 study.set_user_attr("metric", metric)
+                for entry in earlier["trials"] if earlier else []:
+                    study.add_trial(trial_of(entry, distributions(space)))
             _refuse_another(study, identity, directory)
         yield study
+
+
+def _earlier(study: optuna.Study, path: Path) -> Log | None:
+    """Return the log that there is of this search, if there is one."""
+    if not path.exists():
+        return None
+    log: Log = read_json(path)
+    return log if log["study"] == study.study_name else None
 
 
 def _refuse_another(study: optuna.Study, identity: dict[str, Any], directory: Path) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 NAMES = {
     TrialState.COMPLETE: "complete",
@@ -115,6 +116,34 @@ def _entry(trial: FrozenTrial) -> dict[str, Any]:
         "reason": trial.user_attrs.get("reason"),
         "epochs": trial.user_attrs.get("epochs", []),
     }
+
+
+def trial_of(entry: dict[str, Any], domains: dict[str, BaseDistribution]) -> FrozenTrial:
+    """Return the trial that a log's entry was made of; one that had not ended is lost, and counts as failed.
+
+    Parameters
+    ----------
+    entry
+        Of ``log["trials"]``.
+    domains
+        Where each knob was searched.
+
+    Raises
+    ------
+    ValueError
+        A setting is in no such place.
+    """
+    notes = {name: entry[name] for name in ("best_epoch", "seconds", "reason", "epochs")} | {"best": entry["value"]}
+    ended = {name: state for state, name in NAMES.items() if state.is_finished()}
+    state = ended.get(entry["state"], TrialState.FAIL)
+    return create_trial(
+        state=state,
+        value=entry["value"] if state == TrialState.COMPLETE else None,
+        params=entry["params"],
+        distributions={name: domains[name] for name in entry["params"]},
+        user_attrs={name: note for name, note in notes.items() if note is not None},
+        intermediate_values={epoch["epoch"]: epoch["value"] for epoch in entry["epochs"]},
+    )
 
 
 def _importance(study: Study, complete: int) -> dict[str, float] | None:

@@ -1,7 +1,7 @@
 """The search: trial after trial, until there are enough or the time is spent.
 
     DIRECTORY/trials.db             the database, unless it is kept elsewhere
-              results.json          the log of all trials (see elman.tuning.log)
+              results.json          the log of all trials (see elman.tuning.log); a lost database is made from it
               figures/search.svg    the best so far, by trials and by time
               trial-0003/           a run directory; of a finished trial its configuration and metrics alone
 
@@ -77,6 +77,8 @@ class Search:
         ``postgresql://…`` where several machines share the search; None for SQLite in ``directory``.
     processes
         How many of this machine work on it beside each other.
+    log
+        Where the log is kept; None for ``results.json`` in ``directory``.
     """
 
     config: RunConfig
@@ -86,6 +88,12 @@ class Search:
     hours: float | None = None
     storage: str | None = None
     processes: int = 1
+    log: Path | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """Where the log is kept."""
+        return self.log or self.directory / "results.json"
 
     def __post_init__(self) -> None:
         for name in ("trials", "processes"):
@@ -97,7 +105,7 @@ class Search:
 
 
 def tune(search: Search, report: Report = print) -> Log:
-    """Search until there are enough trials or the time is spent; return the log, which ``results.json`` holds too.
+    """Search until there are enough trials or the time is spent; return the log, which is kept too.
 
     Parameters
     ----------
@@ -143,6 +151,8 @@ def _opened(search: Search, dataset: Dataset) -> AbstractContextManager[optuna.S
         direction=direction,
         metric=metric,
         turn=_turn(search),
+        space=search.space,
+        log=search.log_path,
     )
 
 
@@ -305,7 +315,7 @@ def _spent(study: optuna.Study) -> float:
 def _write_log(search: Search, study: optuna.Study) -> Log:
     with _turn(search):
         log = read_log(study)
-        write_json(search.directory / "results.json", log)
+        write_json(search.log_path, log)
     return log
 
 
