@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elman import report
 from elman.report import reflections as say
 from elman.report.reflections import REFLECTIONS, reflect
+from elman.report.reflections.comparisons import differences
+from elman.report.reflections.limits import limits
 from elman.report.study_figures import PICTURES
 from elman.study.kinds import KINDS
 
@@ -310,15 +313,15 @@ def test_of_several_seeds_their_range_is_said() -> None:
 
 def test_differences_are_those_of_the_configurations() -> None:
     one, other = '[model]\nlayer = "mlp"\nsize = 3\n', '[model]\nlayer = "lstm"\nsize = 3\nextra = true\n'
-    said = say.differences({"a": one, "b": other})
+    said = differences({"a": one, "b": other})
     assert (
         said == "They differ in `model.extra`: none (a), True (b); `model.layer`: mlp (a), lstm (b); in nothing else."
     )
-    assert say.differences({"mlp": one, "lstm": other.replace("extra = true\n", "")}) == (
+    assert differences({"mlp": one, "lstm": other.replace("extra = true\n", "")}) == (
         "They differ in `model.layer`; in nothing else."
     )
-    assert say.differences({"a": one, "b": one}) == ""
-    assert say.differences({"a": one}) == ""
+    assert differences({"a": one, "b": one}) == ""
+    assert differences({"a": one}) == ""
 
 
 def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
@@ -337,24 +340,24 @@ def test_limits_are_those_of_the_results() -> None:
         }
 
     study = {"data_missing": None}
-    one = " ".join(say.limits(study, [result("classifier", [0])]))
+    one = " ".join(limits(study, [result("classifier", [0])]))
     assert "s: one seed each" in one
     assert "test texts were not opened" in one
     assert "The best epoch of s was chosen" in one
-    assert "best epoch" not in " ".join(say.limits(study, [result("classifier", [0], keep="last")]))
-    tested = " ".join(say.limits(study, [result("classifier", [0]), result("final", [0])]))
+    assert "best epoch" not in " ".join(limits(study, [result("classifier", [0], keep="last")]))
+    tested = " ".join(limits(study, [result("classifier", [0]), result("final", [0])]))
     assert "not opened" not in tested
     assert "of the same source" in tested
-    assert "Settings were chosen on validation" in " ".join(say.limits(study, [result("yardstick", [0])]))
+    assert "Settings were chosen on validation" in " ".join(limits(study, [result("yardstick", [0])]))
     assert "Settings were chosen on validation" not in one
-    assert "one seed each" not in " ".join(say.limits(study, [result("classifier", [0, 1])]))
-    assert "Not here: s." in " ".join(say.limits(study, [result("classifier", [0], "missing")]))
-    assert "generated" in say.limits({"data_missing": "No IMDb."}, [])[0]
-    assert say.limits(study, []) == []
+    assert "one seed each" not in " ".join(limits(study, [result("classifier", [0, 1])]))
+    assert "Not here: s." in " ".join(limits(study, [result("classifier", [0], "missing")]))
+    assert "generated" in limits({"data_missing": "No IMDb."}, [])[0]
+    assert limits(study, []) == []
 
 
 def test_every_kind_of_step_has_its_place_in_the_report() -> None:
-    templates = Path(say.__file__).parent / "templates"
+    templates = Path(report.__file__).parent / "templates"
     assert set(KINDS) == set(PICTURES) == set(REFLECTIONS)
     assert all((templates / f"{kind}.md.j2").exists() for kind in KINDS)
 

@@ -16,7 +16,10 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefin
 from elman.errors import DataError, RunError
 from elman.files import read_json, write_text
 from elman.report.pages import write_html, write_pdf
-from elman.report.reflections import MEASURES, QUALITIES, differences, limits, reflect
+from elman.report.reflections import reflect
+from elman.report.reflections.comparisons import MEASURES, differences
+from elman.report.reflections.limits import limits
+from elman.report.reflections.searches import QUALITIES
 from elman.report.study_figures import PICTURES
 from elman.report.wording import FILTERS, excess, nats
 

@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from elman.report.figures import COLOURS, save_svg
-
-Steps = dict[str, dict[str, Any]]
+from elman.report.steps import Steps
 
 SIZE = (6.4, 3.8)
 """Inches: as wide as a column, so that its letters can still be read on a phone."""

@@ -1,0 +1,59 @@
+"""What the figures say of the Elman network written by hand."""
+
+from elman.report.steps import Figures
+from elman.report.wording import digits, listed, percent, plain
+
+EQUAL = 1e-9
+"""How far apart two computations of the same in float64 may lie, by rounding."""
+
+
+def elman_equals_torch(found: Figures) -> str:
+    """Say whether the Elman written by hand computes what torch's network and the loops compute."""
+    worst = max(found["equal"].values())
+    if worst > EQUAL:
+        return f"The Elman written by hand does not compute what torch and the loops compute: {digits(worst)} apart."
+    return (
+        "The Elman written by hand computes what a loop over the tokens computes, gradients too, and its states are"
+        f" those of `nn.RNN` on the same weights (at most {digits(worst)} apart, which is rounding). `nn.RNN` ends"
+        " there: it lacks the output layer of an Elman network."
+    )
+
+
+def faster_than_the_loop(found: Figures) -> str:
+    """Say how fast it is against the loops and against torch's, where all pairs agree."""
+    said = []
+    for row in found["times"]:
+        how = (
+            f"{digits(row['ratio'])} times as fast as"
+            if row["ratio_least"] > 1
+            else f"slower than ({digits(row['ratio'])} times the speed of)"
+            if row["ratio_most"] < 1
+            else "not to be told in speed from"
+        )
+        said.append(f"{how} {row['peer']}")
+    return f"It is {listed(said)}."
+
+
+def batch_first(found: Figures) -> str:
+    """Say what leaving out batch_first does."""
+    kept, lost = (found["torch"][f"moved_{how}_batch_first"] for how in ("with", "without"))
+    if lost > 0 and kept == 0:
+        return (
+            "Without `batch_first` torch takes the first dimension for time and says nothing: shapes stay the same, but"
+            f" changing one text moves the states of the others (by up to {digits(lost)}). With it they do not move."
+        )
+    return (
+        f"Changing one text moves the states of others by {digits(kept)} with `batch_first`, by {digits(lost)} without."
+    )
+
+
+def softmax_in_the_loss(found: Figures) -> str:
+    """Say why softmax belongs into the loss, and whether argmax needs it."""
+    out, inside = found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]
+    logit, same = plain(found["torch"]["logit"]), found["torch"]["argmax_same"]
+    loss = (
+        f"At a logit of {logit} the logarithm of the softmax is infinite, that in the loss (log-softmax) is not"
+        if out > inside
+        else f"At a logit of {logit} it makes no difference whether the softmax stands in the loss"
+    )
+    return f"{loss}. The largest logit is the largest probability in {percent(same)} of the cases."

@@ -1,0 +1,60 @@
+"""What the figures say of searches."""
+
+from collections.abc import Callable
+from typing import Any
+
+from elman.progress import seconds
+from elman.report.steps import Steps
+from elman.report.wording import count, listed, nats, percent
+
+QUALITIES: dict[str, Callable[[float], str]] = {"val_accuracy": percent, "val_cross_entropy_nats": nats}
+"""How what a search goes by is written."""
+
+
+def found_best(steps: Steps) -> str:
+    """Say how good the best trial of each search is, on validation."""
+    said = [f"{name} came to {QUALITIES[found['metric']](found['best']['value'])}" for name, found in steps.items()]
+    metric = next(iter(steps.values()))["metric"].removeprefix("val_").replace("_", " ")
+    return f"Best on validation ({metric}): {'; '.join(said)}. A best of many trials is a little too good."
+
+
+def searched_equally(steps: Steps) -> str:
+    """Cut several searches at the trials and at the time of the shortest, and say which was ahead there."""
+    if len(steps) < 2 or len({found["metric"] for found in steps.values()}) > 1:
+        return ""
+    first = next(iter(steps.values()))
+    pick, write = max if first["direction"] == "maximize" else min, QUALITIES[first["metric"]]
+    said = []
+    for unit, how in (("trials", count), ("seconds", seconds)):
+        least = min(found["best_so_far"][-1][unit] for found in steps.values())
+        cut = {name: best_until(found["best_so_far"], unit, least) for name, found in steps.items()}
+        known = {name: value for name, value in cut.items() if value is not None}
+        if not known:
+            continue
+        ahead = pick(known, key=lambda name: known[name])
+        rest = listed([f"{name} {write(value)}" for name, value in known.items()])
+        amount = f"{how(least)} trials each" if unit == "trials" else f"{how(least)} each"
+        said.append(f"after {amount} {ahead} is ahead on validation ({rest})")
+    return f"Cut where the shortest search ends, {'; '.join(said)}." if said else ""
+
+
+def best_until(points: list[dict[str, Any]], unit: str, most: float) -> float | None:
+    """Return the best value that a search had come to after so many "trials" or "seconds"; None where to none."""
+    values = [point["value"] for point in points if point[unit] <= most]
+    return values[-1] if values else None
+
+
+def still_rising(steps: Steps) -> str:
+    """Say which searches found their best in the last quarter of their trials."""
+    late = [name for name, found in steps.items() if 4 * (found["best"]["number"] + 1) > 3 * len(found["trials"])]
+    return f"{listed(late)}: the best came in the last quarter of the trials, so more might be found." if late else ""
+
+
+def what_mattered(steps: Steps) -> str:
+    """Name the knob that explains most of each search's spread."""
+    said = []
+    for name, found in steps.items():
+        if found["importance"]:
+            knob = max(found["importance"], key=lambda key: found["importance"][key])
+            said.append(f"`{knob}` in {name} ({percent(found['importance'][knob])} of what the knobs explain)")
+    return f"What mattered most: {'; '.join(said)}." if said else ""

@@ -1,0 +1,49 @@
+"""What the figures say of the test, and of what was expected of it."""
+
+from elman.report.reflections.classifiers import highest
+from elman.report.steps import Steps
+from elman.report.wording import listed, percent, with_interval
+
+
+def expectation(steps: Steps) -> str:
+    """Say which order was expected."""
+    said = [
+        ", then ".join(f"{row['step']} {percent(row['accuracy'])}" for row in found["expected"])
+        for found in steps.values()
+    ]
+    return f"Expected before the test: {'; '.join(said)}."
+
+
+def best_on_test(steps: Steps) -> str:
+    """Name the model of the highest accuracy on the test texts."""
+    return highest(steps, "test_accuracy", "test")
+
+
+def as_expected(steps: Steps) -> str:
+    """Hold the test to what was expected: the order, and each interval."""
+    tested = {name: found["summary"]["test_accuracy"]["mean"] for name, found in steps.items()}
+    by_test = sorted(steps, key=lambda name: -tested[name])
+    by_expectation = sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"])
+    said = []
+    if len(steps) > 1:
+        order = "is the order found" if by_test == by_expectation else f"is not; found was {', then '.join(by_test)}"
+        said.append(f"The expected order, {', then '.join(by_expectation)}, {order}.")
+    where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
+    for name, found in steps.items():
+        low, high = found["expected"]["low"], found["expected"]["high"]
+        where["below" if tested[name] < low else "above" if tested[name] > high else "within"].append(name)
+    places = [f"{listed(names)} {place}" for place, names in where.items() if names]
+    said.append(f"Of the expected intervals: {'; '.join(places)}.")
+    return " ".join(said)
+
+
+def together_better(steps: Steps) -> str:
+    """Say whether judging together helps, against the mean of the best member's seeds."""
+    said = []
+    for name, found in steps.items():
+        best = max(found["members"], key=lambda member: member["mean"])
+        mine = found["summary"]["test_accuracy"]
+        above, below = mine["low"] > best["mean"], mine["high"] < best["mean"]
+        how = "better than" if above else "worse than" if below else "not to be told from"
+        said.append(f"{name} with {with_interval(mine)} is {how} a single {best['step']} ({percent(best['mean'])})")
+    return f"{'; '.join(said)}."

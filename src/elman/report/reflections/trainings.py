@@ -1,0 +1,49 @@
+"""What the figures say of how models were trained."""
+
+from elman.report.steps import Figures, Steps
+from elman.report.wording import count, listed, percent
+
+
+def overfitting(steps: Steps) -> str:
+    """Name the classifiers whose loss on validation rose while that on training still fell."""
+    past = [f"{name} after epoch {count(epoch)}" for name, found in steps.items() if (epoch := _turning_point(found))]
+    rest = [name for name, found in steps.items() if len(found["epochs"]) > 1 and not _turning_point(found)]
+    if not past and not rest:
+        return ""
+    if not past:
+        return f"{listed(rest)} had not begun to overfit: the loss on validation was at its lowest at the end."
+    return f"Overfitting: the loss on validation rose while that on training still fell, of {listed(past)}." + (
+        f" {listed(rest)} had not come so far." if rest else ""
+    )
+
+
+def _turning_point(found: Figures) -> int:
+    """Return the epoch after which validation got worse while training got better; 0 where it is the last."""
+    entries = found["epochs"]
+    val = [entry["val_cross_entropy_nats"]["mean"] for entry in entries]
+    train = [entry["train_loss_nats"]["mean"] for entry in entries]
+    lowest = min(range(len(val)), key=val.__getitem__)
+    return lowest + 1 if val[-1] > val[lowest] and train[-1] < train[lowest] else 0
+
+
+def seeds_differ(steps: Steps) -> str:
+    """Say how far apart the runs of different seeds are."""
+    said = [
+        f"{name} from {percent(accuracy['least'])} to {percent(accuracy['most'])}"
+        for name, found in steps.items()
+        if (accuracy := found["summary"].get("test_accuracy") or found["summary"]["val_accuracy"])["interval"]
+        == "seeds"
+    ]
+    return f"From seed to seed the accuracy runs, of {listed(said)}." if said else ""
+
+
+def clipping_acted(steps: Steps) -> str:
+    """Say how often clipping acted."""
+    said = [
+        f"{name} {percent(found['clipped_share'])}"
+        for name, found in steps.items()
+        if found["clipped_share"] is not None
+    ]
+    free = [name for name, found in steps.items() if found["clipped_share"] is None]
+    parts = [f"Share of logged updates whose gradient was longer than the limit and was clipped: {listed(said)}."]
+    return " ".join((parts if said else []) + ([f"The gradients of {listed(free)} were not clipped."] if free else []))
