@@ -338,6 +338,8 @@ def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
         assert len(final.options.seeds) >= 8
         assert steps[validated.source].kind == "search"
         assert (final.config.model.layer, final.config.loop.keep) == (model, "last")
+        assert (steps[validated.source].config.loop.keep, steps[validated.source].config.loop.seed) == ("last", 0)
+        assert 0 not in validated.options.seeds
     searches = {step.config.model.layer: step.options for step in study.steps if step.kind == "search"}
     assert len({options.seconds for options in searches.values()}) == 1
     assert all(searches[layer].space == searches["lstm"].space for layer in ("elman", "rnn", "gru"))

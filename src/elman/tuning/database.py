@@ -136,10 +136,10 @@ def opened(
             )
             if "search" not in study.user_attrs:
                 earlier = _earlier(study, log) if storage is None else None
-                study.set_user_attr("search", earlier["search"] if earlier else identity)
-                study.set_user_attr("metric", metric)
-                for entry in earlier["trials"] if earlier else []:
+                for entry in earlier["trials"][len(study.trials) :] if earlier else []:
                     study.add_trial(trial_of(entry, distributions(space)))
+                study.set_user_attr("metric", metric)
+                study.set_user_attr("search", earlier["search"] if earlier else identity)
             _refuse_another(study, identity, directory)
         yield study
 

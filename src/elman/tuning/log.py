@@ -64,15 +64,22 @@ def read_log(study: Study) -> Log:
 
 
 def best_so_far(log: Log) -> Iterator[Point]:
-    """Yield the best value after every epoch of every trial that has ended."""
+    """Yield the best value after every epoch of every trial that has ended.
+
+    Where the weights after the last epoch are what is kept, only the end of a complete trial counts.
+    """
     better = max if log["direction"] == "maximize" else min
+    last_alone = log.get("search", {}).get("loop.keep") == "last"
     best: float | None = None
     begun, spent = 0, 0.0
     for trial in log["trials"]:
         if trial["state"] == "running":
             continue
         begun += 1
-        for epoch in trial["epochs"]:
+        counted = trial["epochs"]
+        if last_alone:
+            counted = counted[-1:] if trial["state"] == "complete" else []
+        for epoch in counted:
             best = epoch["value"] if best is None else better(best, epoch["value"])
             yield Point(begun, spent + epoch["seconds"], best)
         spent += trial["seconds"]

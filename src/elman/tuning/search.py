@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from elman.config import RunConfig
+from elman.config import Kept, RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, ElmanError, Interrupted, NonFiniteLoss
@@ -53,8 +53,10 @@ METRICS: dict[str, tuple[str, Direction]] = {
     "language-model": ("val_cross_entropy_nats", "minimize"),
 }
 CONTINUE = "Continue with the same elman tune."
-ELSEWHERE = {"data.imdb"}
-"""What may differ between two machines: the same data may lie in another place. Its checksum is compared."""
+ELSEWHERE = {"data.imdb", "loop.threads", "loop.accelerator"}
+"""What may differ between two machines: the same data may lie in another place (its checksum is compared), and another
+device may compute. A trial that is taken up keeps its own.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +214,7 @@ def _claim(search: Search, study: optuna.Study, dataset: Dataset) -> tuple[Trial
         run = Run.create(trial_path(search.directory, trial.number), config, dataset)
         lock = _locked(run.path)
         assert lock is not None  # the folder is new
+        _logged(search, study)  # so that a database made from the log knows whose folder it is
         return trial, run, lock
 
 
@@ -235,7 +238,7 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
     A training that diverges ends its trial as one that is pruned: the search learns to keep away from there.
     """
     metric, _ = METRICS[run.config.data.task]
-    note = _Notes(study, trial, metric)
+    note = _Notes(study, trial, metric, run.config.loop.keep)
     epochs = run.config.loop.epochs
 
     def after_epoch(figures: dict[str, Any]) -> None:
@@ -271,11 +274,11 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
 
 
 class _Notes:
-    """What a trial leaves in the database: its epochs with their times, its best, the seconds that it took."""
+    """What a trial leaves in the database: its epochs with their times, the one whose weights are kept, the seconds."""
 
-    def __init__(self, study: optuna.Study, trial: Trial, metric: str) -> None:
-        self._trial, self._metric = trial, metric
-        self._pick = max if study.direction == optuna.study.StudyDirection.MAXIMIZE else min
+    def __init__(self, study: optuna.Study, trial: Trial, metric: str, keep: Kept) -> None:
+        self._trial, self._metric, self._keep = trial, metric, keep
+        self._better = max if study.direction == optuna.study.StudyDirection.MAXIMIZE else min
         # A process may be killed between the two places that an epoch is noted in.
         self._reported = set(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
         self._before, self._started = trial.user_attrs.get("seconds", 0.0), time.monotonic()
@@ -294,7 +297,7 @@ class _Notes:
         if any(noted["epoch"] == number for noted in epochs):
             return
         epochs.append({"epoch": number, "value": value, "seconds": self._spent})
-        best = self._pick(epochs, key=lambda noted: noted["value"])
+        best = epochs[-1] if self._keep == "last" else self._better(epochs, key=lambda noted: noted["value"])
         self._trial.set_user_attr("best", best["value"])
         self._trial.set_user_attr("best_epoch", best["epoch"])
         self._trial.set_user_attr("epochs", epochs)
@@ -314,8 +317,12 @@ def _spent(study: optuna.Study) -> float:
 
 def _write_log(search: Search, study: optuna.Study) -> Log:
     with _turn(search):
-        log = read_log(study)
-        write_json(search.log_path, log)
+        return _logged(search, study)
+
+
+def _logged(search: Search, study: optuna.Study) -> Log:
+    log = read_log(study)
+    write_json(search.log_path, log)
     return log
 
 
