@@ -16,7 +16,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from elman.errors import DataError
+from filelock import FileLock, Timeout
+
+from elman.errors import DataError, RunError
 
 FORGOTTEN_AFTER = 24 * 3600.0
 """Seconds after which a half-written file belongs to a process that is gone."""
@@ -38,6 +40,23 @@ def new_file(path: Path) -> Iterator[Path]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def alone(directory: Path, work: str) -> Iterator[None]:
+    """Keep other processes from the same work on ``directory`` within the block; the lock ends with this process.
+
+    Raises
+    ------
+    RunError
+        Another is at it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise RunError(f"{directory} is being {work} by another process.", "Wait for it, or stop it.") from error
 
 
 @contextmanager

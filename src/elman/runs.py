@@ -19,13 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from elman.config import DataConfig, RunConfig, read_config
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
-from elman.files import new_directory, read_json, write_json, write_text
+from elman.files import alone, new_directory, read_json, write_json, write_text
 from elman.text import Level
 from elman.vocab import Vocab
 
@@ -205,11 +203,8 @@ class Run:
         RunError
             One does already.
         """
-        try:
-            with FileLock(self.path / ".lock", timeout=0):
-                yield
-        except Timeout as error:
-            raise RunError(f"{self.path} is being trained by another process.", "Wait for it, or stop it.") from error
+        with alone(self.path, "trained"):
+            yield
 
     def log(self, kind: str, figures: dict[str, Any]) -> None:
         """Add a line to ``metrics.jsonl``; ``figures`` has the ``step`` among it."""

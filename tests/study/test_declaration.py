@@ -42,6 +42,11 @@ STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
         (STEP + "kind = 'padding'\nbatch_sizes = [0]", r"batch_sizes cannot be \[0\]"),
         (STEP + "kind = 'language-model'\nlength_factors = [0]", "length_factors cannot be"),
         (STEP + "kind = 'classifier'\nfrom = 'b'", "needs 'b', which is no step before it"),
+        (
+            "[[questions]]\nbase = 'b'\nsteps = [{ name = 'a', kind = 'classifier' },"
+            " { name = 'c', kind = 'final', from = 'a', loop = { epochs = 9 } }]\n[bases.b.data]\nname = 'negation'",
+            r"what is tested is what a is, and nothing else \(loop\)",
+        ),
         (STEP + "kind = 'search'\ntrials = 0", "cannot be"),
         (STEP + "kind = 'search'\nspace = 3", "It takes a table"),
         (STEP + "kind = 'yardstick'\nmethod = 'svm'", "method cannot be 'svm'"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from elman import training
 from elman.errors import DataError, RunError
+from elman.files import alone
 from elman.study import engine, parse_study, read_study, run_study, work
 from elman.study.kinds import KINDS, Kind
 
@@ -81,6 +82,12 @@ def of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
 
 
 @pytest.mark.usefixtures("no_network")
+def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
+    with alone(tmp_path, "worked on"), pytest.raises(RunError, match="is being worked on by another process"):
+        run_study(read_study("smoke"), tmp_path)
+    assert not (tmp_path / "study.json").exists()
+
+
 def test_without_imdb_it_says_so_at_the_start_in_the_report_and_in_the_last_line(tmp_path: Path) -> None:
     lines: list[str] = []
     path = run_study(parse_study(TINY, "tiny"), tmp_path / "study", lines.append)

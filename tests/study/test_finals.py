@@ -141,6 +141,37 @@ def test_seed_by_seed_it_goes_on_from_the_small_files_on_another_machine(
     assert entries() == 1  # the opening came along with the study
 
 
+@pytest.mark.parametrize("lost", ["ledger.json", "results/expected.json"])
+def test_where_the_ledger_was_lost_the_seeds_that_were_tested_tell(tmp_path: Path, lost: str) -> None:
+    run(tmp_path)
+    (tmp_path / lost).unlink()
+    with pytest.raises(RunError, match="expected, final-mlp, final-nb-svm, both"):
+        run(tmp_path, epochs=3)
+    assert "would come too late" in result(tmp_path, "expected")["problem"]
+
+
+def test_the_figures_say_when_it_was_opened_and_how_often_before(tmp_path: Path) -> None:
+    for earlier, name in enumerate(["first", "second"]):
+        lines = run(tmp_path / name)
+        [opening] = json.loads((tmp_path / name / "ledger.json").read_text())
+        for step in ("final-mlp", "final-nb-svm"):
+            assert result(tmp_path / name, step)["figures"]["opening"] == {"time": opening["time"], "earlier": earlier}
+        assert any("HAS BEEN OPENED BEFORE" in line for line in lines) == bool(earlier)
+
+
+def test_probabilities_that_are_not_those_of_the_figures_are_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    path = tmp_path / "results" / "final-mlp" / "seed-0.npy"
+    np.save(path, 1 - np.load(path))
+    (tmp_path / "results" / "both.json").unlink()
+    with pytest.raises(RunError, match="both"):
+        run(tmp_path)
+    assert "seed-0.npy" in result(tmp_path, "both")["problem"]
+    path.unlink()
+    (tmp_path / "results" / "final-mlp.json").unlink()  # as the message says
+    run(tmp_path)
+
+
 @pytest.mark.parametrize(("content", "word"), [(None, "missing"), ("{}", "changed")])
 def test_without_its_hypothesis_the_test_split_stays_closed(tmp_path: Path, content: str | None, word: str) -> None:
     study = parse_study(TEXT.replace("EPOCHS", "1"), "study")

@@ -129,14 +129,14 @@ def test_samples_are_shown_in_parts_that_make_them_up(smoke_study: Path) -> None
         assert (string["wrong"] == "") == law.in_support(text)
 
 
-def classifier(right: list[list[int]], checksum: str = "a") -> dict[str, Any]:
+def classifier(right: list[list[int]], checksum: str = "a", level: str = "word") -> dict[str, Any]:
     """Results of a classifier whose runs were right (1) or wrong (0) of each text."""
     accuracies = [float(np.mean(run)) for run in right]
     sure = [np.log(np.array([[0.9, 0.1] if each else [0.1, 0.9] for each in run], np.float32)) for run in right]
     return {
         "kind": "classifier",
         "figures": {
-            "data": {"checksum": checksum},
+            "data": {"checksum": checksum, "level": level},
             "labels": packed_labels(np.zeros(len(right[0]), np.int64)),
             "class_names": ["one", "other"],
             "summary": {"val_accuracy": over_seeds(accuracies, (0.0, 1.0))},
@@ -215,7 +215,7 @@ def writer(low: float, mean: float, high: float, values: list[float] | None = No
     """Results of a language model: its excess with its interval, and of each seed."""
     interval = "texts" if values is None else "seeds"
     excess = {"mean": mean, "low": low, "high": high, "interval": interval, "values": values}
-    data = {"checksum": "a"}
+    data = {"checksum": "a", "level": "char"}
     return {"kind": "language-model", "figures": {"data": data, "summary": {"excess_nats_per_token": excess}}}
 
 
@@ -241,6 +241,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     for needs in (
         {"a": one},
         {"a": one, "b": classifier([[1, 0]], "b")},
+        {"a": one, "b": classifier([[1, 0]], level="char")},  # whose texts lie in another order
         {"a": one, "b": {"kind": "data", "figures": {}}},
     ):
         with pytest.raises(ConfigError, match="compare"):

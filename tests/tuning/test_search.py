@@ -27,6 +27,7 @@ from elman.runs import Run
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning.database import PRUNED_AFTER_TRIALS, PRUNED_FROM_EPOCH, database_url, is_lost
+from elman.tuning.log import best_so_far
 from elman.tuning.processes import beside_each_other
 from elman.tuning.search import trial_path
 from elman.tuning.space import flat
@@ -389,6 +390,22 @@ def test_a_damaged_database_is_named(search: Search) -> None:
     (search.directory / "trials.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(DataError, match=r"trials.db does not work \(.*not a database"):
         tune(search, quiet)
+
+
+def test_where_the_weights_after_the_last_epoch_are_kept_these_are_what_is_searched_for(search: Search) -> None:
+    last = search.config.with_tables({"loop": {"keep": "last"}, "optim": {"schedule": "constant"}}, "test")
+    log = tune(replace(search, config=last, trials=5), quiet)
+    at_end = [trial["epochs"][-1]["value"] for trial in log["trials"]]
+    assert [trial["value"] for trial in log["trials"]] == at_end
+    assert any(max(epoch["value"] for epoch in trial["epochs"]) > trial["value"] for trial in log["trials"])
+    assert log["trials"][log["best"]]["value"] == max(at_end)
+    assert [point.value for point in best_so_far(log)] == np.maximum.accumulate(at_end).tolist()
+
+
+def test_a_search_goes_on_with_other_threads(search: Search) -> None:
+    tune(replace(search, trials=1), quiet)
+    other = replace(search, config=search.config.with_tables({"loop": {"threads": 2}}, "test"), trials=2)
+    assert len(tune(other, quiet)["trials"]) == 2
 
 
 def test_time_ends_a_search(search: Search) -> None:

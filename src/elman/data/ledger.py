@@ -30,6 +30,8 @@ class Opening:
         By which run, or which study: its directory.
     config
         SHA-256 of that run's configuration; of a study, of its hypothesis.
+    earlier
+        How many openings of the same data the ledger held before.
     """
 
     time: str
@@ -37,6 +39,7 @@ class Opening:
     checksum: str
     run: str
     config: str
+    earlier: int = 0
 
 
 def openings(checksum: str) -> list[Opening]:
@@ -65,7 +68,8 @@ def _entry(line: str, number: int, ledger: Path) -> Opening:
 
 def record_opening(data: str, checksum: str, run: str, config: str) -> Opening:
     """Write down that the test split is opened now. Call it before the split is read."""
-    entry = Opening(datetime.now(UTC).isoformat(timespec="seconds"), data, checksum, run, config)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = Opening(now, data, checksum, run, config, earlier=len(openings(checksum)))
     append_line(cache_root() / NAME, json.dumps(asdict(entry)))
     return entry
 

@@ -95,15 +95,14 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedCounts
     return PairedCounts(texts, only_first, only_second, Difference(gap / texts, low, high, p))
 
 
-def paired_bootstrap(
-    first: ArrayLike, second: ArrayLike, *, seed: int = 0, resamples: int = 10_000, confidence: float = 0.95
-) -> Difference:
+def paired_bootstrap(first: ArrayLike, second: ArrayLike, *, seed: int = 0, resamples: int = 10_000) -> Difference:
     """Compare two models over seeds and texts: drawn again are the seeds of each, and the texts of both together.
 
-    The percentile interval of the two-way ("pigeonhole") bootstrap (Owen, Annals of Applied Statistics 1, 2007). Of S
-    seeds S − 1 are drawn, which keeps the variance between seeds from coming out too small by (S − 1) / S (Rao and
-    Wu, JASA 83, 1988). The p-value is twice the share of resamples on the rarer side of zero, the data themselves
-    counted as one of them. A model's only seed stands for itself: nothing is then said of other seeds.
+    The standard error is that of the two-way ("pigeonhole") bootstrap (Owen, Annals of Applied Statistics 1, 2007). Of
+    S seeds S − 1 are drawn, which keeps the variance between seeds from coming out too small by (S − 1) / S (Rao and
+    Wu, JASA 83, 1988). Interval and p-value are Student's, with the degrees of freedom of Welch and Satterthwaite
+    (Biometrics Bulletin 2, 1946): of few seeds the resamples themselves have too thin tails, the more so where several
+    p-values are corrected together. A model's only seed stands for itself: nothing is then said of other seeds.
 
     Parameters
     ----------
@@ -132,11 +131,9 @@ def paired_bootstrap(
         count = min(rows, resamples - start)
         gaps = _drawn_seeds(a, count, chance) - _drawn_seeds(b, count, chance)  # (count, texts)
         means[start : start + count] = np.take_along_axis(gaps, chance.integers(texts, size=gaps.shape), 1).mean(axis=1)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    rarer = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    p = min(1.0, 2 * (rarer + 1) / (resamples + 1))
-    return Difference(float(a.mean() - b.mean()), float(low), float(high), p)
+    spread = float(means.std()) if np.ptp(means) else 0.0
+    parts = [a.mean(axis=1), b.mean(axis=1), a.mean(axis=0) - b.mean(axis=0)]
+    return _by_student(float(a.mean() - b.mean()), spread, _freedom([part for part in parts if len(part) > 1]))
 
 
 def _drawn_seeds(scores: NDArray[np.float64], count: int, chance: np.random.Generator) -> NDArray[np.float64]:
@@ -163,10 +160,8 @@ def welch_over_seeds(first: Sequence[float], second: Sequence[float]) -> Differe
     0.030 (0.007 to 0.053), p = 0.021
     """
     _two_seeds(first, second)
-    a, b = (_variance_of_mean(values) for values in (first, second))
-    share = a / (a + b) if a + b else 0.5
-    freedom = 1 / (share**2 / (len(first) - 1) + (1 - share) ** 2 / (len(second) - 1))
-    return _by_student(float(np.mean(first) - np.mean(second)), math.sqrt(a + b), freedom)
+    variance = _variance_of_mean(first) + _variance_of_mean(second)
+    return _by_student(float(np.mean(first) - np.mean(second)), math.sqrt(variance), _freedom([first, second]))
 
 
 def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> Difference:
@@ -189,6 +184,14 @@ def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> Differ
         )
     gaps = np.subtract(first, second)
     return _by_student(float(gaps.mean()), math.sqrt(_variance_of_mean(gaps)), len(gaps) - 1)
+
+
+def _freedom(samples: Sequence[Sequence[float] | NDArray[np.float64]]) -> float:
+    """Return the degrees of freedom of a sum of means (Welch–Satterthwaite), by what each adds to its variance."""
+    variances = np.array([_variance_of_mean(values) for values in samples])
+    if not variances.any():
+        return float(max((len(values) - 1 for values in samples), default=1))
+    return float(variances.sum() ** 2 / sum(variances**2 / [len(values) - 1 for values in samples]))
 
 
 def _variance_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float:

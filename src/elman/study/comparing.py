@@ -17,7 +17,7 @@ from elman.statistics import (
     welch_over_seeds,
 )
 from elman.study.tested import correct
-from elman.study.work import Work, check_positive
+from elman.study.work import Work, check_positive, texts_of
 
 MEASURES = {
     "test_accuracy": "more",
@@ -57,7 +57,8 @@ def compare(work: Work) -> dict[str, Any]:
     -------
     ``order``: the steps, the best first. ``pairs``: for each the difference with its interval, ``test`` ("bootstrap",
     "mcnemar", "welch" or None), ``p``, ``p_holm``, and whether they are ``apart``; of classifiers also ``mcnemar`` of
-    the first seeds, and the ``smallest`` difference that these would have shown in four of five cases.
+    the first seeds, and the ``smallest`` difference that these would have shown in four of five cases, its p-value
+    corrected for all pairs as for the first of them.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def compare(work: Work) -> dict[str, Any]:
     if against and against not in needs:
         raise ConfigError(f"The step {against!r} is not among those that are compared.", "Name one of its needs.")
     pairs = [pair for pair in combinations(order, 2) if not against or against in pair]
-    tested = [_tested(work, better, worse, measure) for better, worse in pairs]
+    tested = [_tested(work, better, worse, measure, ALPHA / len(pairs)) for better, worse in pairs]
     corrected = iter(holm([found["p"] for found in tested if found["p"] is not None]))
     for found in tested:
         found["p_holm"] = None if found["p"] is None else next(corrected)
@@ -96,7 +97,7 @@ def _measure(results: dict[str, dict[str, Any]]) -> str:
     if len(results) < 2:
         raise ConfigError("There is nothing to compare.", "Let the step need two others or more.")
     figures = [result["figures"] for result in results.values()]
-    data = {found["data"]["checksum"] for found in figures if "data" in found}
+    data = {texts_of(found) for found in figures if "data" in found}
     for measure in MEASURES:
         if len(data) == 1 and all(measure in found.get("summary", {}) for found in figures):
             return measure
@@ -106,10 +107,10 @@ def _measure(results: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def _tested(work: Work, better: str, worse: str, measure: str) -> dict[str, Any]:
+def _tested(work: Work, better: str, worse: str, measure: str, alpha: float) -> dict[str, Any]:
     """Return the difference of two steps, in favour of the better one, and how sure it is."""
     if MEASURES[measure] == "more":
-        return _of_classifiers(correct(work, better), correct(work, worse), work.options.resamples)
+        return _of_classifiers(correct(work, better), correct(work, worse), work.options.resamples, alpha)
     ours, theirs = (work.needs[name]["figures"]["summary"][measure] for name in (better, worse))
     if ours["interval"] == theirs["interval"] == "seeds":
         return _told("welch", welch_over_seeds(theirs["values"], ours["values"]))
@@ -119,7 +120,9 @@ def _tested(work: Work, better: str, worse: str, measure: str) -> dict[str, Any]
     return found | {"low": theirs["low"] - ours["high"], "high": theirs["high"] - ours["low"]}
 
 
-def _of_classifiers(better: NDArray[np.bool_], worse: NDArray[np.bool_], resamples: int) -> dict[str, Any]:
+def _of_classifiers(
+    better: NDArray[np.bool_], worse: NDArray[np.bool_], resamples: int, alpha: float
+) -> dict[str, Any]:
     first = mcnemar(better[0], worse[0])
     several = max(len(better), len(worse)) > 1
     difference = paired_bootstrap(better, worse, resamples=resamples) if several else first.difference
@@ -132,7 +135,7 @@ def _of_classifiers(better: NDArray[np.bool_], worse: NDArray[np.bool_], resampl
             "only_worse": first.only_second,
             "p": first.difference.p,
         },
-        "smallest": smallest_detectable_difference(first.texts, discordant),
+        "smallest": smallest_detectable_difference(first.texts, discordant, alpha=alpha),
     }
 
 

@@ -174,6 +174,11 @@ def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: dict[str, St
     sections = {key: table[key] for key in SECTIONS if key in table}
     own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     config = fallback = None
+    if source and sections and kind.reads == "source":
+        raise ConfigError(
+            f"{where}: what is tested is what {source} is, and nothing else ({next(iter(sections))}).",
+            f"Leave it out, or change {source} before the test split is opened.",
+        )
     if source:
         config, fallback = _taken(kind, earlier[source], sections, where)
     elif kind.reads == "source":

@@ -11,7 +11,7 @@ from typing import Any
 
 from elman.data.table import open_dataset
 from elman.errors import DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
-from elman.files import read_json, write_json, write_text
+from elman.files import alone, read_json, write_json, write_text
 from elman.languages import is_language
 from elman.machine import machine
 from elman.progress import seconds
@@ -48,8 +48,13 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     DataError
         The data cannot be had; nothing was begun.
     RunError
-        A step failed. The others are done, and the report says so.
+        A step failed; the others are done, and the report says so. Or another process works on this study.
     """
+    with alone(directory, "worked on"):
+        return _run(study, directory, report)
+
+
+def _run(study: Study, directory: Path, report: Report) -> Path:
     fallback, missing = _data(study, directory)
     if missing is not None:
         report(f"NOTE: {missing.problem} The study runs on generated reviews instead. {missing.remedy}")

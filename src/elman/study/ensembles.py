@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from elman.errors import ConfigError
 from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confusion
-from elman.files import new_file
 from elman.study.classifiers import classifier_summary, unpacked, unpacked_labels
-from elman.study.tested import kept, probabilities
-from elman.study.work import Work
+from elman.study.tested import keep, probabilities
+from elman.study.work import Work, texts_of
 
 WEIGHTS = 21
 """Of a mixture, from none of the first to nothing else, all at the same distance."""
@@ -38,7 +37,7 @@ def combine(work: Work) -> dict[str, Any]:
     """
     members = [name for name, result in work.needs.items() if result["kind"] == "final"]
     figures = [work.needs[name]["figures"] for name in members]
-    if len(members) not in (1, 2) or len({found["data"]["checksum"] for found in figures}) != 1:
+    if len(members) not in (1, 2) or len({texts_of(found) for found in figures}) != 1:
         raise ConfigError(
             f"{work.name} cannot be made of {members}.", "Let it need one or two final steps of one data."
         )
@@ -49,11 +48,11 @@ def combine(work: Work) -> dict[str, Any]:
         mixed = _chosen(work, [found["source"] for found in figures])
         means = [mixed["weight"] * means[0] + (1 - mixed["weight"]) * means[1]]
     log_probs = _log(means[0])
-    with new_file(work.seed_path(0, "npy")) as partial, partial.open("wb") as file:
-        np.save(file, kept(log_probs))
+    digest = keep(work, 0, log_probs)
     by_seed = [
         {
             "seed": 0,
+            "probabilities": digest,
             **accuracy_and_loss(log_probs, labels),
             "confusion": confusion(log_probs, labels),
             "calibration": calibration(log_probs, labels),

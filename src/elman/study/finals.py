@@ -21,15 +21,15 @@ from elman.data.dataset import Dataset
 from elman.data.ledger import Opening, openings, record_opening, restore_opening
 from elman.errors import ConfigError, RunError
 from elman.evaluation import LogProbs, predict
-from elman.files import new_file, read_json, write_json, write_text
+from elman.files import read_json, write_json, write_text
 from elman.inference import device_of, trained_model
 from elman.runs import Run
 from elman.sequences import Sequences
 from elman.statistics import paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.summary import training, training_figures
-from elman.study.tested import correct, kept
-from elman.study.work import Work, check_seeds, identity
+from elman.study.tested import correct, keep
+from elman.study.work import Work, check_seeds, identity, texts_of
 from elman.study.yardsticks import final_yardstick
 
 SEEN_WHILE_TRAINING = 100
@@ -65,21 +65,22 @@ def write_hypothesis(work: Work) -> dict[str, Any]:
         The test split was opened already, under another hypothesis.
     """
     figures = {name: result["figures"] for name, result in work.needs.items()}
-    data = {found["data"]["checksum"] for found in figures.values() if "val_accuracy" in found.get("summary", {})}
+    data = {texts_of(found) for found in figures.values() if "val_accuracy" in found.get("summary", {})}
     if len(data) != 1 or not all("val_accuracy" in found.get("summary", {}) for found in figures.values()):
         raise ConfigError(
             f"Nothing can be expected of {', '.join(figures) or 'no step'}.",
             "Let the hypothesis need classifiers and yardsticks that were measured on the same validation texts.",
         )
-    [checksum] = data
+    [(checksum, _)] = data
     expected = [_expected(work, name) for name in figures]
     expected.sort(key=lambda entry: -entry["accuracy"])
     content = json.dumps({"data": checksum, "expected": expected}, indent=2) + "\n"
     digest = hashlib.sha256(content.encode()).hexdigest()
     made = _opening(work.directory, checksum)
-    if made is not None and made.config != digest:
+    if (_hypotheses_of_tested_seeds(work.directory) | ({made.config} if made else set())) - {digest}:
+        when = f" at {made.time}" if made else ""
         raise RunError(
-            f"The test split was opened at {made.time} under another hypothesis, so this one would come too late.",
+            f"The test split was opened{when} under another hypothesis, so this one would come too late.",
             "Give the study another directory; the ledger will tell that the split was opened before.",
         )
     path = _hypothesis_path(work.directory, work.name)
@@ -101,6 +102,12 @@ def _expected(work: Work, name: str) -> dict[str, Any]:
     }
 
 
+def _hypotheses_of_tested_seeds(directory: Path) -> set[str]:
+    """Return under which hypotheses the seeds were tested that are kept: should the ledger be lost, they tell."""
+    found = [read_json(path).get("figures", {}) for path in directory.glob("results/*/seed-*.json")]
+    return {figures["hypothesis"] for figures in found if "hypothesis" in figures}
+
+
 def _hypothesis_path(directory: Path, name: str) -> Path:
     return directory / "hypotheses" / f"{name}.json"
 
@@ -113,7 +120,8 @@ def measure_finally(work: Work) -> dict[str, Any]:
     Returns
     -------
     ``source``: the step whose configuration it is; ``expected``: what the hypothesis says of it. The rest is what a
-    classifier's step has, of the test texts; the probabilities lie beside (:func:`probabilities`).
+    classifier's step has, of the test texts; the probabilities lie beside (:func:`probabilities`). ``opening``: when
+    the test split was opened, and how often it had been before, as far as the ledger knows.
 
     Raises
     ------
@@ -132,7 +140,7 @@ def measure_finally(work: Work) -> dict[str, Any]:
     whole = everything(dataset)
 
     def measure(seed: int) -> dict[str, Any]:
-        found: dict[str, Any] = {"seed": seed}
+        found: dict[str, Any] = {"seed": seed, "hypothesis": hypothesis}
         if bag:
             open_test_split(work, dataset, hypothesis)
             log_probs = _of_yardstick(source, whole, test)
@@ -146,11 +154,13 @@ def measure_finally(work: Work) -> dict[str, Any]:
         return found | keep_tested(work, seed, log_probs, test, dataset)
 
     found = work.seed_by_seed(measure, beside="npy")
+    opening = open_test_split(work, dataset, hypothesis)  # as it was, if any seed was measured now
     trainings = [each.pop("training") for each in found if "training" in each]
     return {
         "source": work.source,
         "method": "yardstick" if bag else work.config.model.layer,
         "hypothesis": hypothesis,
+        "opening": {"time": opening.time, "earlier": opening.earlier},
         "expected": expected,
         "data": identity(whole),
         "class_names": list(dataset.class_names),
@@ -163,10 +173,10 @@ def measure_finally(work: Work) -> dict[str, Any]:
 
 def keep_tested(work: Work, seed: int, log_probs: LogProbs, test: Sequences, dataset: Dataset) -> dict[str, Any]:
     """Keep the probabilities of the test texts, and return the figures."""
-    with new_file(work.seed_path(seed, "npy")) as partial, partial.open("wb") as file:
-        np.save(file, kept(log_probs))
+    digest = keep(work, seed, log_probs)
     figures = measured_classifier(log_probs, test, dataset)
-    return {name: value for name, value in figures.items() if name not in {"log_odds", "mistakes"}}
+    left_out = {"log_odds", "mistakes"}
+    return {"probabilities": digest, **{name: value for name, value in figures.items() if name not in left_out}}
 
 
 def _hypothesis(work: Work) -> tuple[str, dict[str, Any]]:
@@ -195,8 +205,8 @@ def everything(dataset: Dataset) -> Dataset:
     return replace(dataset, splits={**dataset.splits, "train": train.joined(val), "val": few})
 
 
-def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> None:
-    """Write the study's one opening into the ledger and beside the study, before anything is read.
+def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
+    """Write the study's one opening into the ledger and beside the study, before anything is read; return it.
 
     Raises
     ------
@@ -211,7 +221,7 @@ def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> None:
                 "Give the study another directory.",
             )
         restore_opening(made)  # the study may have come from another machine
-        return
+        return made
     earlier, place = openings(dataset.checksum), str(work.directory.resolve())
     mine = [entry for entry in earlier if (entry.run, entry.config) == (place, hypothesis)]
     entry = mine[0] if mine else record_opening(dataset.name, dataset.checksum, place, hypothesis)
@@ -225,6 +235,7 @@ def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> None:
             f" {others[-1].time} by {others[-1].run}. If anything was chosen since by what was seen then, what follows"
             " is too good."
         )
+    return entry
 
 
 def _openings(directory: Path) -> list[Opening]:

@@ -1,5 +1,7 @@
 """What is kept of the test texts: each seed's probabilities as float16, beside its small result file."""
 
+import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 
 from elman.errors import DataError
 from elman.evaluation import LogProbs
+from elman.files import new_file
 from elman.study.classifiers import unpacked, unpacked_labels
 from elman.study.work import Work
 
@@ -24,6 +27,18 @@ def kept(log_probs: LogProbs) -> NDArray[np.float16]:
     return moved
 
 
+def keep(work: Work, seed: int, log_probs: LogProbs) -> str:
+    """Keep a seed's probabilities, and return the SHA-256 of their file: its figures hold it."""
+    path = work.seed_path(seed, "npy")
+    with new_file(path) as partial, partial.open("wb") as file:
+        np.save(file, kept(log_probs))
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def whole_probabilities(rounded: NDArray[np.float16]) -> NDArray[np.float32]:
     """Return the probabilities (texts, classes) of what :func:`kept` keeps."""
     first = rounded.astype(np.float32)
@@ -36,20 +51,20 @@ def probabilities(work: Work, name: str, texts: int) -> NDArray[np.float32]:
     Raises
     ------
     DataError
-        A file of them is missing or damaged.
+        A file of them is missing, damaged, or not that of the figures.
     """
     found = []
     for seed in work.needs[name]["figures"]["by_seed"]:
         path = work.directory / "results" / name / f"seed-{seed['seed']}.npy"
         try:
             found.append(whole_probabilities(np.load(path)))
-            fits = len(found[-1]) == texts
+            fits = len(found[-1]) == texts and _digest(path) == seed["probabilities"]
         except (OSError, ValueError, EOFError):
             fits = False
         if not fits:
             raise DataError(
                 f"{path}, the probabilities of the test texts, is missing or damaged.",
-                f"Put it back, or remove {path.parent}.json to have it made anew.",
+                f"Put it back, or remove it and {path.parent}.json to have them made anew.",
             )
     return np.stack(found)
 

@@ -137,6 +137,17 @@ def identity(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def texts_of(figures: dict[str, Any]) -> tuple[str, str]:
+    """Return what two steps share that measured on the same texts in the same order (they lie by lengths in tokens).
+
+    Parameters
+    ----------
+    figures
+        With the :func:`identity` of their ``data``.
+    """
+    return figures["data"]["checksum"], figures["data"]["level"]
+
+
 def check_seeds(seeds: list[int]) -> None:
     """Refuse seeds of which a mean over runs cannot be made.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from elman.report.steps import Figures
-from elman.report.wording import listed
+from elman.report.wording import count, listed
 
 
 def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
@@ -38,6 +38,12 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
         )
     if classifiers and not tested:
         said.append("The test texts were not opened.")
+    openings = {step["step"]: step["figures"]["opening"]["earlier"] for step in done if step["kind"] == "final"}
+    if any(openings.values()):
+        said.append(
+            f"The test texts had been opened before ({count(max(openings.values()))} ×, by the ledger). If anything was"
+            " chosen since by what was seen then, what the test says is too good."
+        )
     if tested:
         said.append("The test texts are of the same source as those of training; of other texts they say nothing.")
     compared = [pair for step in done if step["kind"] == "comparison" for pair in step["figures"]["pairs"]]
