@@ -141,6 +141,21 @@ def test_seed_by_seed_it_goes_on_from_the_small_files_on_another_machine(
     assert entries() == 1  # the opening came along with the study
 
 
+def test_seeds_beside_each_other_come_to_the_same_under_one_opening(tmp_path: Path) -> None:
+    run(tmp_path / "study")
+    text = TEXT.replace("EPOCHS", "1").replace("seeds = [0, 1]", "seeds = [0, 1], processes = 2")
+    lines: list[str] = []
+    run_study(parse_study(text, "study"), tmp_path / "beside", lines.append)
+    assert entries() == 2  # one of each study
+    assert {line[:6] for line in lines if "training:" in line and "final-mlp" in line} == {"seed 0", "seed 1"}
+    one, other = (result(tmp_path / name, "final-mlp") for name in ("study", "beside"))
+    assert [seed["probabilities"] for seed in one["figures"]["by_seed"]] == [
+        seed["probabilities"] for seed in other["figures"]["by_seed"]
+    ]
+    took = [json.loads(path.read_text())["seconds"] for path in tmp_path.glob("beside/results/final-mlp/seed-*.json")]
+    assert max(took) < other["seconds"]
+
+
 @pytest.mark.parametrize("lost", ["ledger.json", "results/expected.json"])
 def test_where_the_ledger_was_lost_the_seeds_that_were_tested_tell(tmp_path: Path, lost: str) -> None:
     run(tmp_path)

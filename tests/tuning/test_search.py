@@ -23,12 +23,12 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
 from elman.files import read_json, write_json
+from elman.processes import beside_each_other
 from elman.runs import Run
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning.database import PRUNED_AFTER_TRIALS, PRUNED_FROM_EPOCH, database_url, is_lost
 from elman.tuning.log import best_so_far
-from elman.tuning.processes import beside_each_other
 from elman.tuning.search import trial_path
 from elman.tuning.space import flat
 

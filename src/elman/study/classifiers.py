@@ -1,7 +1,6 @@
 """A step that trains one classifier on one or several seeds, and measures it on validation."""
 
 import base64
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,13 @@ from elman.runs import Run
 from elman.sequences import Sequences
 from elman.statistics import SHARE
 from elman.study.summary import over_seeds, training, training_figures
-from elman.study.work import Work, check_seeds, identity
+from elman.study.work import Work, identity
 
 WORDS_QUOTED = 12
 """Of a review that is quoted as a mistake."""
 
 MOST_ODDS = 60_000.0
 """The greatest log-odds that are kept; float16 knows none above 65,504."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClassifierOptions:
-    """How often it is trained."""
-
-    seeds: list[int] = field(default_factory=lambda: [0])
-    """A run for each."""
-
-    def __post_init__(self) -> None:
-        check_seeds(self.seeds)
 
 
 def train_classifiers(work: Work) -> dict[str, Any]:

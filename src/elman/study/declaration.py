@@ -136,9 +136,10 @@ def parse_study(text: str, name: str) -> Study:
         Something in it is unknown, or cannot be.
     """
     tables = parse_toml(text, name)
-    _known(tables, ("title", "bases", "fallbacks", "questions"), name)
+    _known(tables, ("title", "processes", "bases", "fallbacks", "questions"), name)
     bases, fallbacks = tables.get("bases", {}), tables.get("fallbacks", {})
     _known(fallbacks, bases, f"{name} [fallbacks]")
+    processes = tables.get("processes", 1)
     questions: list[Question] = []
     earlier: dict[str, Step] = {}
     for number, table in enumerate(_tables(tables, "questions", name), start=1):
@@ -146,13 +147,15 @@ def parse_study(text: str, name: str) -> Study:
         shared = {key: value for key, value in table.items() if key not in ("title", "text", "steps")}
         steps = []
         for found in _tables(table, "steps", where):
-            steps.append(_step(shared | found, bases, fallbacks, earlier, where))
+            steps.append(_step(shared | found, bases, fallbacks, earlier, where, processes))
             earlier[steps[-1].name] = steps[-1]
         questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), tuple(steps)))
     return Study(name, tables.get("title", name), tuple(questions), text)
 
 
-def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: dict[str, Step], where: str) -> Step:
+def _step(
+    table: Tables, bases: Tables, fallbacks: Tables, earlier: dict[str, Step], where: str, processes: int
+) -> Step:
     name = table.get("name", "")
     where = f"{where}, step {name!r}"
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in earlier:
@@ -191,6 +194,8 @@ def _step(table: Tables, bases: Tables, fallbacks: Tables, earlier: dict[str, St
             fallback = _config([*layers, fallbacks[base]], task, where)
     elif sections:
         raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Leave it out.")
+    if "processes" in {option.name for option in fields(kind.options)}:
+        own.setdefault("processes", processes)
     options = build(kind.options, own, where)
     return Step(name, table["kind"], options, config, fallback, needs, source, sections)
 

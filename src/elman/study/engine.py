@@ -18,6 +18,7 @@ from elman.progress import seconds
 from elman.report.study import write_report
 from elman.study.declaration import Step, Study
 from elman.study.kinds import KINDS
+from elman.study.seeds import CONTINUE, measured
 from elman.study.work import Datasets, Report, Work
 
 FORMAT = 2
@@ -175,9 +176,9 @@ def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
         for need, found in work.needs.items():
             if found["status"] == "failed":
                 raise RunError(f"It needs {need}, which failed.", "Mend that first.")
-        outcome = {"status": "done", "figures": KINDS[step.kind].work(work)}
+        outcome = {"status": "done", "figures": measured(work, KINDS[step.kind].work)}
     except Interrupted as stop:
-        raise Interrupted(stop.problem, "Continue with the same elman study.") from stop
+        raise Interrupted(stop.problem, CONTINUE) from stop
     except ElmanError as error:
         outcome = {"status": "failed", "problem": error.problem, "remedy": error.remedy}
     except (MemoryError, RuntimeError) as error:

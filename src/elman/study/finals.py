@@ -10,11 +10,12 @@ All final steps of a study share one opening. A study is bound to the hypothesis
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from elman.batching import Batches
 from elman.data.dataset import Dataset
@@ -29,7 +30,7 @@ from elman.statistics import paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.summary import training, training_figures
 from elman.study.tested import correct, keep
-from elman.study.work import Work, check_seeds, identity, texts_of
+from elman.study.work import Work, identity, texts_of
 from elman.study.yardsticks import final_yardstick
 
 SEEN_WHILE_TRAINING = 100
@@ -39,17 +40,6 @@ SEEN_WHILE_TRAINING = 100
 @dataclass(frozen=True, kw_only=True)
 class HypothesisOptions:
     """None: what is expected follows from the steps that are needed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinalOptions:
-    """How often it is trained."""
-
-    seeds: list[int] = field(default_factory=lambda: [0])
-    """A run for each; of a yardstick, which has no chance in it, one."""
-
-    def __post_init__(self) -> None:
-        check_seeds(self.seeds)
 
 
 def write_hypothesis(work: Work) -> dict[str, Any]:
@@ -213,6 +203,13 @@ def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
     RunError
         It was opened under another hypothesis.
     """
+    lock = work.directory / "runs" / "ledger.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):  # seeds are tested beside each other
+        return _open(work, dataset, hypothesis)
+
+
+def _open(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
     made = _opening(work.directory, dataset.checksum)
     if made is not None:
         if made.config != hypothesis:

@@ -1,21 +1,20 @@
 """The kinds of steps by name. A new kind is a function from :class:`Work` to figures, its options, and a line here."""
 
 import tomllib
-from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import tomli_w
 
 from elman.config import RunConfig, Task
-from elman.study.classifiers import ClassifierOptions, train_classifiers
+from elman.study.classifiers import train_classifiers
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
 from elman.study.ensembles import EnsembleOptions, combine
-from elman.study.finals import FinalOptions, HypothesisOptions, measure_finally, write_hypothesis
+from elman.study.finals import HypothesisOptions, measure_finally, write_hypothesis
 from elman.study.language_models import LanguageModelOptions, train_language_models
 from elman.study.recurrences import RecurrenceOptions, measure_recurrence
 from elman.study.searching import SearchOptions, search
-from elman.study.work import Work
+from elman.study.work import Measure, SeedOptions
 from elman.study.yardsticks import YardstickOptions, measure_yardstick
 
 
@@ -35,7 +34,7 @@ class Kind(NamedTuple):
         The sections of that configuration which its figures follow from; a change elsewhere does not repeat it.
     """
 
-    work: Callable[[Work], dict[str, Any]]
+    work: Measure
     options: Any
     reads: Task | Literal["any", "source"] | None
     sections: tuple[str, ...] = ()
@@ -55,12 +54,12 @@ WHOLE_RUN = ("data", "batches", "model", "optim", "loop")
 KINDS: dict[str, Kind] = {
     "data": Kind(describe_data, DataOptions, "any", ("data",)),
     "padding": Kind(measure_padding, PaddingOptions, "any", ("data", "batches")),
-    "classifier": Kind(train_classifiers, ClassifierOptions, "classification", WHOLE_RUN),
+    "classifier": Kind(train_classifiers, SeedOptions, "classification", WHOLE_RUN),
     "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
     "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
     "search": Kind(search, SearchOptions, "any", WHOLE_RUN),
     "hypothesis": Kind(write_hypothesis, HypothesisOptions, None),
-    "final": Kind(measure_finally, FinalOptions, "source", WHOLE_RUN),
+    "final": Kind(measure_finally, SeedOptions, "source", WHOLE_RUN),
     "ensemble": Kind(combine, EnsembleOptions, None),
     "recurrence": Kind(measure_recurrence, RecurrenceOptions, None),
     "comparison": Kind(compare, CompareOptions, None),

@@ -16,7 +16,7 @@ from elman.languages.base import END
 from elman.runs import Run
 from elman.statistics import SHARE
 from elman.study.summary import over_seeds, training, training_figures
-from elman.study.work import Work, check_positive, check_seeds, identity
+from elman.study.work import SeedOptions, Work, check_positive, identity
 
 TOKENS_SHOWN = 45
 """Of a sample; of one that went wrong, this many before that, and a third after."""
@@ -26,11 +26,9 @@ SHARES = ("grammatical", "in_support", "equal_counts", "cut_off", "novel", "word
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageModelOptions:
+class LanguageModelOptions(SeedOptions):
     """How often it is trained, and what is asked of it; all but the seeds and the samples for formal languages."""
 
-    seeds: list[int] = field(default_factory=lambda: [0])
-    """A run for each."""
     graded_samples: int = 10_000
     """Samples that are judged, at each temperature."""
     fresh_strings: int = 20_000
@@ -47,7 +45,7 @@ class LanguageModelOptions:
     """Temperatures of those."""
 
     def __post_init__(self) -> None:
-        check_seeds(self.seeds)
+        super().__post_init__()
         for name in ("graded_samples", "fresh_strings", "shown_samples"):
             check_positive(name, [getattr(self, name)])
         check_positive("length_factors", self.length_factors)

@@ -18,6 +18,8 @@ from elman.runs import Run
 from elman.training import train
 
 Report = Callable[[str], None]
+Measure = Callable[["Work"], dict[str, Any]]
+"""What a kind of step does: from the work to its figures."""
 
 
 class Datasets:
@@ -31,6 +33,20 @@ class Datasets:
         if self._last is None or self._last[0] != config:
             self._last = config, open_dataset(config)
         return self._last[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedOptions:
+    """How often a model is trained."""
+
+    seeds: list[int] = field(default_factory=lambda: [0])
+    """A run for each."""
+    processes: int = 1
+    """That train beside each other, each on one thread unless the configuration says otherwise."""
+
+    def __post_init__(self) -> None:
+        check_seeds(self.seeds)
+        check_positive("processes", [self.processes])
 
 
 @dataclass(frozen=True)
@@ -93,17 +109,21 @@ class Work:
         """Where what is kept of a seed is."""
         return self.directory / "results" / self.name / f"seed-{seed}.{ending}"
 
-    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]], beside: str) -> dict[str, Any]:
-        path = self.seed_path(seed)
+    def kept(self, seed: int) -> dict[str, Any] | None:
+        """Return what is kept of a seed, if it is there and of this unit."""
         try:
-            kept = read_json(path)
-            if kept["unit"] == self.unit and self.seed_path(seed, beside).exists():
-                self.earlier.append(kept["seconds"])
-                self.report(f"done already: seed {seed}, {path}")
-                figures: dict[str, Any] = kept["figures"]
-                return figures
-        except (DataError, KeyError, TypeError):
-            pass  # it is not there, or was torn
+            found: dict[str, Any] = read_json(self.seed_path(seed))
+            return found if found["unit"] == self.unit and {"seconds", "figures"} <= found.keys() else None
+        except (DataError, KeyError, TypeError, AttributeError):
+            return None  # it is not there, or was torn
+
+    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]], beside: str) -> dict[str, Any]:
+        path, kept = self.seed_path(seed), self.kept(seed)
+        if kept is not None and self.seed_path(seed, beside).exists():
+            self.earlier.append(kept["seconds"])
+            self.report(f"done already: seed {seed}, {path}")
+            figures: dict[str, Any] = kept["figures"]
+            return figures
         started = time.monotonic()
         figures = measure(seed)
         spent = time.monotonic() - started

@@ -28,6 +28,7 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, ElmanError, Interrupted, NonFiniteLoss
 from elman.files import write_json
+from elman.processes import beside_each_other
 from elman.progress import seconds
 from elman.report.figures import search_figure
 from elman.runs import Run
@@ -42,7 +43,6 @@ from elman.tuning.database import (
     running,
 )
 from elman.tuning.log import Log, best_so_far, read_log
-from elman.tuning.processes import beside_each_other
 from elman.tuning.space import Space, already, check, configured, fixed
 
 Report = Callable[[str], None]

@@ -57,7 +57,7 @@ def beside_each_other(count: int, work: Callable[[Report], None], report: Report
         for process in processes:
             process.terminate()  # to them, a request to end in good order
         if isinstance(stop, KeyboardInterrupt):
-            raise Interrupted("Stopped; the state of every trial is kept.", remedy) from stop
+            raise Interrupted("Stopped; the state is kept.", remedy) from stop
         raise
     finally:
         for process in processes:
@@ -78,7 +78,7 @@ def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Failur
             try:
                 line, failure = connection.recv()
             except EOFError:
-                line, failure = None, (ElmanError, "A process of the search was killed.", remedy)
+                line, failure = None, (ElmanError, "One of the processes was killed.", remedy)
             if line is not None:
                 report(line)
             else:
@@ -99,7 +99,7 @@ def _work(work: Callable[[Report], None], to_parent: Connection, remedy: str) ->
         except KeyboardInterrupt:
             failure = (Interrupted, "Interrupted.", remedy)
         except Exception as error:  # whatever it is, the other process says it
-            failure = (ElmanError, f"A process of the search ended ({type(error).__name__}: {error}).", remedy)
+            failure = (ElmanError, f"One of the processes ended ({type(error).__name__}: {error}).", remedy)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # it is ending
         with suppress(OSError):  # nobody listens any more
