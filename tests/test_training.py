@@ -12,7 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from elman import tasks, training
+from elman import inference, tasks, training
 from elman.batching import Batches
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
@@ -281,6 +281,24 @@ def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset:
     for step, weight in enumerate(seen[1:], start=2):
         average = average.lerp(weight, 1 - average_decay(0.9, step))
     torch.testing.assert_close(load_weights(run.weights_path)["head.weight"], average)
+
+
+def test_a_processor_without_bf16_products_multiplies_in_float32_and_says_so(
+    tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (inference, training):
+        monkeypatch.setattr(module, "multiplies_bf16", lambda: False)
+    lines: dict[str, list[str]] = {"bf16": [], "float32": []}
+    for precision, said in lines.items():
+        changed = config.with_tables({"loop": {"precision": precision}, "model": {"layer": "lstm"}}, "test")
+        dataset = open_dataset(changed.data)
+        train(Run.create(tmp_path / precision, changed, dataset), dataset, said.append)
+    weights = [load_weights(Run(tmp_path / precision).weights_path) for precision in lines]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    assert [line for line in lines["bf16"] if line.startswith("NOTE")] == [
+        "NOTE: this processor has no bf16 products; it multiplies in float32."
+    ]
+    assert not [line for line in lines["float32"] if line.startswith("NOTE")]
 
 
 def test_bf16_products_train_too(tmp_path: Path, config: RunConfig) -> None:

@@ -2,10 +2,12 @@
 
 import logging
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
@@ -22,6 +24,8 @@ logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces 
 def make_fabric(config: RunConfig) -> Fabric:
     """Return the device and the precision that a run asks for; one process.
 
+    bf16 products are for speed: a processor that has none multiplies in float32 (:func:`multiplies_bf16`).
+
     Raises
     ------
     ConfigError
@@ -29,11 +33,27 @@ def make_fabric(config: RunConfig) -> Fabric:
     """
     precision: Any = {"float32": "32-true", "bf16": "bf16-mixed"}[config.loop.precision]
     try:
-        return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
+        fabric = Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
+        if config.loop.precision == "bf16" and fabric.device.type == "cpu" and not multiplies_bf16():
+            fabric = Fabric(accelerator=config.loop.accelerator, devices=1, precision="32-true")
+        return fabric
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"There is no {config.loop.accelerator} device here ({error}).", "Give --accelerator cpu, or auto."
         ) from error
+
+
+@cache
+def multiplies_bf16() -> bool:
+    """Return whether torch trains with bf16 products on this processor: its LSTM refuses where there are none."""
+    with torch.random.fork_rng(devices=[]):
+        layer = nn.LSTM(1, 1)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            layer(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
 
 
 def device_of(run: Run) -> Fabric:

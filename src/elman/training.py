@@ -34,7 +34,7 @@ from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
 from elman.files import write_json
-from elman.inference import build_model, make_fabric
+from elman.inference import build_model, make_fabric, multiplies_bf16
 from elman.interrupts import interruptible
 from elman.losses import Total
 from elman.memory import kept_memory
@@ -123,6 +123,8 @@ def set_up(
     """Build model and optimisers, and put the last saved state into them."""
     config = run.config
     fabric = make_fabric(config)
+    if config.loop.precision == "bf16" and fabric.device.type == "cpu" and not multiplies_bf16():
+        report("NOTE: this processor has no bf16 products; it multiplies in float32.")
     with torch_seeded(config.loop.seed, "weights"):
         model = build_model(config, len(dataset.vocab), len(dataset.class_names))
     forward = fabric.setup_module(model)
