@@ -329,14 +329,14 @@ def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
 
 
 def test_limits_are_those_of_the_results() -> None:
-    def result(kind: str, seeds: list[int], status: str = "done", keep: str = "best") -> Figures:
+    def result(kind: str, seeds: list[int], status: str = "done", keep: str = "best", earlier: int = 0) -> Figures:
         return {
             "config": f'[loop]\nkeep = "{keep}"\n',
             "step": "s",
             "kind": kind,
             "status": status,
             "options": {"seeds": seeds},
-            "figures": {"summary": {}, "against": None},
+            "figures": {"summary": {}, "against": None, "opening": {"earlier": earlier}},
         }
 
     study = {"data_missing": None}
@@ -346,6 +346,10 @@ def test_limits_are_those_of_the_results() -> None:
     assert "The best epoch of s was chosen" in one
     assert "best epoch" not in " ".join(limits(study, [result("classifier", [0], keep="last")]))
     tested = " ".join(limits(study, [result("classifier", [0]), result("final", [0])]))
+    assert "opened before" not in tested
+    assert "had been opened before (3 ×" in " ".join(
+        limits(study, [result("final", [0]), result("final", [0], earlier=3)])
+    )
     assert "not opened" not in tested
     assert "of the same source" in tested
     assert "Settings were chosen on validation" in " ".join(limits(study, [result("yardstick", [0])]))

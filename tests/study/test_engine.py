@@ -186,17 +186,6 @@ def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path:
     assert figures["threads"] == 1
 
 
-@pytest.mark.usefixtures("no_report")
-def test_what_a_process_meets_is_the_step_s_failure(tmp_path: Path) -> None:
-    text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
-        'name = "one",', 'name = "one", seeds = [0, 1], processes = 2,'
-    )
-    (tmp_path / "results" / "one" / "seed-0.json").mkdir(parents=True)  # so that it cannot be written
-    with pytest.raises(RunError, match="2 of 3 steps failed: one, ranking"):
-        run_study(parse_study(text, "tiny"), tmp_path, lambda _: None)
-    assert "One of the processes ended" in json.loads((tmp_path / "results" / "one.json").read_text())["problem"]
-
-
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 @pytest.mark.usefixtures("no_report")

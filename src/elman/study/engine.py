@@ -51,12 +51,12 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     RunError
         A step failed; the others are done, and the report says so. Or another process works on this study.
     """
-    with alone(directory, "worked on"):
-        return _run(study, directory, report)
-
-
-def _run(study: Study, directory: Path, report: Report) -> Path:
     fallback, missing = _data(study, directory)
+    with alone(directory, "worked on"):
+        return _run(study, directory, report, fallback=fallback, missing=missing)
+
+
+def _run(study: Study, directory: Path, report: Report, *, fallback: bool, missing: SourceUnreachable | None) -> Path:
     if missing is not None:
         report(f"NOTE: {missing.problem} The study runs on generated reviews instead. {missing.remedy}")
     digests = _digests(study, fallback=fallback)
