@@ -286,14 +286,15 @@ def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset:
 def test_a_processor_without_bf16_products_multiplies_in_float32_and_says_so(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (inference, training):
-        monkeypatch.setattr(module, "multiplies_bf16", lambda: False)
+    monkeypatch.setattr(inference, "multiplies_bf16", lambda: False)
     lines: dict[str, list[str]] = {"bf16": [], "float32": []}
     for precision, said in lines.items():
         changed = config.with_tables({"loop": {"precision": precision}, "model": {"layer": "lstm"}}, "test")
         dataset = open_dataset(changed.data)
         train(Run.create(tmp_path / precision, changed, dataset), dataset, said.append)
-    weights = [load_weights(Run(tmp_path / precision).weights_path) for precision in lines]
+    runs = [Run(tmp_path / precision) for precision in lines]
+    assert [run.result("training")["machine"]["precision"] for run in runs] == ["float32", "float32"]
+    weights = [load_weights(run.weights_path) for run in runs]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert [line for line in lines["bf16"] if line.startswith("NOTE")] == [
         "NOTE: this processor has no bf16 products; it multiplies in float32."

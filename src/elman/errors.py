@@ -31,6 +31,10 @@ class ElmanError(Exception):
         self.problem = problem
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type["ElmanError"], tuple[str, str]]:
+        """Return what another process makes the same error of."""
+        return type(self), (self.problem, self.remedy)
+
 
 class ConfigError(ElmanError):
     """An option has a value that it cannot have, or does not go with another."""

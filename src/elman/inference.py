@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from elman.checkpoint import load_weights
-from elman.config import RunConfig
+from elman.config import Precision, RunConfig
 from elman.errors import ConfigError, RunError
 from elman.models.classifier import Classifier
 from elman.models.language_model import LanguageModel
@@ -31,16 +31,20 @@ def make_fabric(config: RunConfig) -> Fabric:
     ConfigError
         This machine has no such device.
     """
-    precision: Any = {"float32": "32-true", "bf16": "bf16-mixed"}[config.loop.precision]
+    names: dict[Precision, Any] = {"float32": "32-true", "bf16": "bf16-mixed"}
     try:
-        fabric = Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
-        if config.loop.precision == "bf16" and fabric.device.type == "cpu" and not multiplies_bf16():
-            fabric = Fabric(accelerator=config.loop.accelerator, devices=1, precision="32-true")
-        return fabric
+        device = Fabric(accelerator=config.loop.accelerator, devices=1).device
+        precision = names[precision_on(device, config.loop.precision)]
+        return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
             f"There is no {config.loop.accelerator} device here ({error}).", "Give --accelerator cpu, or auto."
         ) from error
+
+
+def precision_on(device: torch.device, wanted: Precision) -> Precision:
+    """Return in which precision a device multiplies."""
+    return "float32" if wanted == "bf16" and device.type == "cpu" and not multiplies_bf16() else wanted
 
 
 @cache

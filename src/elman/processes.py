@@ -6,7 +6,9 @@ that began them is gone, the next line that one of them says ends it.
 
 import multiprocessing
 import os
+import pickle
 import signal
+import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
 from multiprocessing.connection import Connection, wait
@@ -18,8 +20,6 @@ from typing import NoReturn
 from elman.errors import ElmanError, Interrupted
 
 Report = Callable[[str], None]
-Failure = tuple[type[ElmanError], str, str]
-"""What a process met: the error's kind, problem and remedy."""
 
 
 def beside_each_other(count: int, work: Callable[[Report], None], report: Report, remedy: str) -> None:
@@ -38,8 +38,8 @@ def beside_each_other(count: int, work: Callable[[Report], None], report: Report
     ------
     Interrupted
         By Ctrl-C or a signal to end, which the processes are told too.
-    ElmanError
-        What one of them met.
+    Exception
+        What one of them met, its traceback there in a note.
     """
     context = multiprocessing.get_context("spawn")  # a fork of a process that has threads may hang
     processes: list[BaseProcess] = []
@@ -64,13 +64,13 @@ def beside_each_other(count: int, work: Callable[[Report], None], report: Report
             process.join()
         for connection in heard:
             connection.close()
-    for failure, problem, what_to_do in failures:
-        raise failure(problem, what_to_do)
+    for failure in failures:
+        raise failure
 
 
-def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Failure]:
+def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Exception]:
     """Report what the processes say until all have ended; return what went wrong."""
-    failures: list[Failure] = []
+    failures: list[Exception] = []
     left = list(heard)
     while left:
         for connection in wait(left):
@@ -78,7 +78,7 @@ def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Failur
             try:
                 line, failure = connection.recv()
             except EOFError:
-                line, failure = None, (ElmanError, "One of the processes was killed.", remedy)
+                line, failure = None, ElmanError("One of the processes was killed.", remedy)
             if line is not None:
                 report(line)
             else:
@@ -89,21 +89,30 @@ def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Failur
 
 def _work(work: Callable[[Report], None], to_parent: Connection, remedy: str) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
-    failure: Failure | None = None
+    failure: Exception | None = None
     # Bars of several processes would overwrite each other.
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
         try:
             work(lambda line: to_parent.send((line, None)))
-        except ElmanError as error:
-            failure = (type(error), error.problem, error.remedy)
         except KeyboardInterrupt:
-            failure = (Interrupted, "Interrupted.", remedy)
-        except Exception as error:  # whatever it is, the other process says it
-            failure = (ElmanError, f"One of the processes ended ({type(error).__name__}: {error}).", remedy)
+            failure = Interrupted("Interrupted.", remedy)
+        except Exception as error:  # whatever it is, the other process raises it
+            failure = _to_be_sent(error)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)  # it is ending
         with suppress(OSError):  # nobody listens any more
             to_parent.send((None, failure))
+
+
+def _to_be_sent(error: Exception) -> Exception:
+    """Return the error with its traceback in a note; in another's place, where it cannot be sent."""
+    note = f"In a process of its own:\n{traceback.format_exc()}"
+    try:
+        sent: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:  # of any kind: what pickles badly fails in any way
+        sent = RuntimeError(str(error))
+    sent.add_note(note)
+    return sent
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (what a handler is given)

@@ -34,7 +34,7 @@ from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
 from elman.files import write_json
-from elman.inference import build_model, make_fabric, multiplies_bf16
+from elman.inference import build_model, make_fabric, precision_on
 from elman.interrupts import interruptible
 from elman.losses import Total
 from elman.memory import kept_memory
@@ -123,7 +123,7 @@ def set_up(
     """Build model and optimisers, and put the last saved state into them."""
     config = run.config
     fabric = make_fabric(config)
-    if config.loop.precision == "bf16" and fabric.device.type == "cpu" and not multiplies_bf16():
+    if precision_on(fabric.device, config.loop.precision) != config.loop.precision:
         report("NOTE: this processor has no bf16 products; it multiplies in float32.")
     with torch_seeded(config.loop.seed, "weights"):
         model = build_model(config, len(dataset.vocab), len(dataset.class_names))
@@ -297,6 +297,7 @@ def summarise(session: Session) -> dict[str, Any]:
             "system": f"{platform.system()} {platform.machine()}",
             "device": str(session.fabric.device),
             "threads": torch.get_num_threads(),
+            "precision": precision_on(session.fabric.device, session.run.config.loop.precision),
         },
     }
 

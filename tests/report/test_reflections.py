@@ -151,6 +151,7 @@ def searched(*values: float, direction: str = "maximize") -> Figures:
         "best_so_far": points,
         "best": {"number": values.index(pick(values)), "value": pick(values)},
         "trials": [{}] * len(values),
+        "seconds": 10.0 * len(values),
         "importance": None,
     }
 
@@ -198,6 +199,13 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9)},
         {"b": searched(0.7, 0.8), "a": searched(0.6, 0.7, 0.9)},
         "after 2 trials each a is ahead on validation (a 80.00% and b 70.00%); after 20 s each a is ahead",
+        "after 2 trials each b is ahead",
+    ),
+    (
+        say.searched_equally,  # what was tried last was no better, and so leaves no point
+        {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9) | {"best_so_far": searched(0.6)["best_so_far"]}},
+        {"a": searched(0.5, 0.5), "b": searched(0.6, 0.7, 0.9) | {"best_so_far": searched(0.6)["best_so_far"]}},
+        "after 2 trials each a is ahead on validation (a 80.00% and b 60.00%)",
         "after 2 trials each b is ahead",
     ),
     (

@@ -47,6 +47,11 @@ STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
             " { name = 'c', kind = 'final', from = 'a', loop = { epochs = 9 } }]\n[bases.b.data]\nname = 'negation'",
             r"what is tested is what a is, and nothing else \(loop\)",
         ),
+        (
+            "[[questions]]\nbase = 'b'\nsteps = [{ name = 'a', kind = 'yardstick' },"
+            " { name = 'c', kind = 'final', from = 'a', seeds = [0, 1] }]\n[bases.b.data]\nname = 'negation'",
+            "a yardstick comes out the same",
+        ),
         (STEP + "kind = 'search'\ntrials = 0", "cannot be"),
         (STEP + "kind = 'search'\nspace = 3", "It takes a table"),
         (STEP + "kind = 'yardstick'\nmethod = 'svm'", "method cannot be 'svm'"),

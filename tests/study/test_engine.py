@@ -173,17 +173,29 @@ def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monk
 
 @pytest.mark.usefixtures("no_report")
 def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path: Path) -> None:
-    text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200')
+    text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
+        "hidden_size = 8 }",
+        "hidden_size = 64 }",  # with less it would have one thread anyway
+    )
     lines: list[str] = []
-    for seeds in ("[1]", "[0, 1, 2, 3]"):
+
+    def run(seeds: str, processes: int) -> list[str]:
         lines.clear()
-        study = parse_study("processes = 2" + text.replace('name = "one",', f'name = "one", seeds = {seeds},'), "tiny")
-        run_study(study, tmp_path, lines.append)
-    assert sorted(line[:6] for line in lines if "training:" in line) == ["seed 0", "seed 2", "seed 3"]
-    assert next(line for line in lines if line.startswith("done already: seed")).startswith("done already: seed 0")
+        named = text.replace('name = "one",', f'name = "one", seeds = {seeds},')
+        run_study(parse_study(f"processes = {processes}{named}", "tiny"), tmp_path, lines.append)
+        return sorted(line[:6] for line in lines if "training:" in line)
+
+    run("[0, 1]", 2)
+    assert run("[0, 1, 2, 3]", 2) == ["seed 2", "seed 3"]
+    (tmp_path / "results" / "one" / "seed-2.json").unlink()
+    (tmp_path / "results" / "one.json").unlink()
+    shutil.rmtree(tmp_path / "runs")
+    assert run("[0, 1, 2, 3]", 2) == ["seed 2"]  # on one thread, as the others
     figures = json.loads((tmp_path / "results" / "one.json").read_text())["figures"]
     assert [seed["seed"] for seed in figures["by_seed"]] == [0, 1, 2, 3]
-    assert figures["threads"] == 1
+    assert run("[0, 1, 2, 3]", 1) == []  # on how many processes changes nothing of what was done
+    assert all("done already" in line for line in lines if line.startswith("["))
+    assert (figures["threads"], figures["precision"]) == ([1], ["float32"])
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -18,8 +18,10 @@ from elman.data.table import open_dataset
 from elman.errors import RunError
 from elman.sequences import Sequences
 from elman.study import engine, parse_study, run_study
-from elman.study.finals import everything
+from elman.study.classifiers import packed, packed_labels
+from elman.study.finals import HypothesisOptions, _expected, everything
 from elman.study.tested import kept, whole_probabilities
+from elman.study.work import Work
 
 TEXT = """
 [bases.reviews]
@@ -156,10 +158,20 @@ def test_seeds_beside_each_other_come_to_the_same_under_one_opening(tmp_path: Pa
     assert max(took) < other["seconds"]
 
 
-@pytest.mark.parametrize("lost", ["ledger.json", "results/expected.json"])
-def test_where_the_ledger_was_lost_the_seeds_that_were_tested_tell(tmp_path: Path, lost: str) -> None:
+def test_where_the_ledger_was_lost_the_seeds_that_were_tested_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(tmp_path)
-    (tmp_path / lost).unlink()
+    ledger = (tmp_path / "ledger.json").read_text()
+    opening = result(tmp_path, "final-mlp")["figures"]["opening"]
+    for lost in ("ledger.json", "results/final-mlp.json"):
+        (tmp_path / lost).unlink()
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "other-machine"))
+    run(tmp_path)
+    assert (tmp_path / "ledger.json").read_text() == ledger
+    assert result(tmp_path, "final-mlp")["figures"]["opening"] == opening
+    assert entries() == 1  # on this machine too
+    (tmp_path / "ledger.json").unlink()
     with pytest.raises(RunError, match="expected, final-mlp, final-nb-svm, both"):
         run(tmp_path, epochs=3)
     assert "would come too late" in result(tmp_path, "expected")["problem"]
@@ -182,9 +194,30 @@ def test_probabilities_that_are_not_those_of_the_figures_are_refused(tmp_path: P
     with pytest.raises(RunError, match="both"):
         run(tmp_path)
     assert "seed-0.npy" in result(tmp_path, "both")["problem"]
-    path.unlink()
     (tmp_path / "results" / "final-mlp.json").unlink()  # as the message says
     run(tmp_path)
+
+
+def test_two_data_sets_are_opened_each_under_its_own_hypothesis(tmp_path: Path) -> None:
+    run(tmp_path)
+    other = TEXT.replace("EPOCHS", "1").replace("synthetic_size = 200", "synthetic_size = 240")
+    run_study(parse_study(other, "study"), tmp_path, lambda _: None)
+    assert len({entry["checksum"] for entry in json.loads((tmp_path / "ledger.json").read_text())}) == 2
+
+
+def test_no_accuracy_is_expected_that_cannot_be() -> None:
+    seeds = [np.arange(500) < right for right in (485, 500)]
+    sure = [np.log(np.where(right[:, None], [0.9, 0.1], [0.1, 0.9]).astype(np.float32)) for right in seeds]
+    figures = {
+        "labels": packed_labels(np.zeros(500, np.int64)),
+        "class_names": ["one", "other"],
+        "summary": {},
+        "by_seed": [{"log_odds": packed(each)} for each in sure],
+    }
+    needs = {"mlp": {"kind": "classifier", "config": "", "figures": figures}}
+    expected = _expected(Work("expected", HypothesisOptions(), None, needs, Path(), print), "mlp")
+    assert expected["accuracy"] == pytest.approx(0.985)
+    assert 0 < expected["low"] < expected["accuracy"] < expected["high"] <= 1
 
 
 @pytest.mark.parametrize(("content", "word"), [(None, "missing"), ("{}", "changed")])

@@ -375,14 +375,21 @@ def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_numbe
     assert (trials[0], trials[2]) == (log["trials"][0], log["trials"][2])
 
 
-def test_the_log_of_another_search_in_the_same_place_is_refused(search: Search) -> None:
-    tune(replace(search, trials=1), quiet)
+@pytest.mark.parametrize("other", ["epochs", "narrower", "wider"])
+def test_the_log_of_another_search_in_the_same_place_is_refused(search: Search, other: str) -> None:
+    log = tune(replace(search, trials=1), quiet)
     (search.directory / "trials.db").unlink()
-    longer = replace(search, config=search.config.with_tables({"loop": {"epochs": 4}}, "test"))
+    changed = {
+        "epochs": replace(search, config=search.config.with_tables({"loop": {"epochs": 4}}, "test")),
+        "narrower": replace(search, space={name: SPACE[name] for name in list(SPACE)[1:]}),
+        "wider": replace(search, space={**SPACE, "model.top_dropout": Range(0.0, 0.9)}),
+    }[other]
     for _ in range(2):
-        with pytest.raises(ConfigError, match=r"loop.epochs: 3 there, 4 here"):
-            tune(longer, quiet)
-    assert len(tune(replace(search, trials=2), quiet)["trials"]) == 2
+        with pytest.raises(ConfigError, match="was begun with other settings"):
+            tune(changed, quiet)
+    found = tune(replace(search, trials=2), quiet)
+    assert found["trials"][0] == log["trials"][0]
+    assert found["search"] == log["search"]
 
 
 def test_a_damaged_database_is_named(search: Search) -> None:

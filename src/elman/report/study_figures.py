@@ -256,7 +256,8 @@ def searches(path: Path, steps: Steps) -> bool:
     figure, axes = _figure("time in trials (s)", "best so far on validation")
     for name, found, colour, line in _styled(steps):
         points = found["best_so_far"]
-        x, y = [point["seconds"] for point in points], [point["value"] for point in points]
+        x = [*(point["seconds"] for point in points), found["seconds"]]  # what was tried last may have been no better
+        y = [*(point["value"] for point in points), points[-1]["value"]]
         axes.step(x, y, line, where="post", color=colour, label=name)
     return _save(figure, axes, path)
 

@@ -177,11 +177,6 @@ def _step(
     sections = {key: table[key] for key in SECTIONS if key in table}
     own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     config = fallback = None
-    if source and sections and kind.reads == "source":
-        raise ConfigError(
-            f"{where}: what is tested is what {source} is, and nothing else ({next(iter(sections))}).",
-            f"Leave it out, or change {source} before the test split is opened.",
-        )
     if source:
         config, fallback = _taken(kind, earlier[source], sections, where)
     elif kind.reads == "source":
@@ -197,7 +192,19 @@ def _step(
     if "processes" in {option.name for option in fields(kind.options)}:
         own.setdefault("processes", processes)
     options = build(kind.options, own, where)
+    if kind.reads == "source":
+        _check_final(earlier[source], sections, options, where)
     return Step(name, table["kind"], options, config, fallback, needs, source, sections)
+
+
+def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:
+    if sections:
+        raise ConfigError(
+            f"{where}: what is tested is what {source.name} is, and nothing else ({next(iter(sections))}).",
+            f"Leave it out, or change {source.name} before the test split is opened.",
+        )
+    if source.kind == "yardstick" and len(options.seeds) > 1:
+        raise ConfigError(f"{where}: a yardstick comes out the same whatever the seed.", "Give it one seed.")
 
 
 def _taken(kind: Kind, source: Step, sections: Tables, where: str) -> tuple[RunConfig | None, RunConfig | None]:

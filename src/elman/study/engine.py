@@ -26,7 +26,10 @@ FORMAT = 2
 
 Results = dict[str, dict[str, Any]]
 
-HOW_MUCH = ("seeds", "trials", "seconds", "processes")
+HOW = ("processes",)
+"""Options that say how a thing is done; as the device, they repeat nothing."""
+
+HOW_MUCH = ("seeds", "trials", "seconds")
 """Options that say how often a thing is done, and change nothing of what was done already."""
 
 
@@ -121,12 +124,12 @@ def _with_what_was_found(step: Step, config: Any, needs: Results) -> Any:
 def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> dict[str, str]:
     """Return the digest of each step: of its configuration, and of the digests of what it needs.
 
-    ``without`` names options of the step itself that are left out.
+    ``without`` names options of the step itself that are left out, beside those that are left out of every step.
     """
     whole: dict[str, str] = {}
     found: dict[str, str] = {}
     for step in study.steps:
-        options = asdict(step.options)
+        options = {name: value for name, value in asdict(step.options).items() if name not in HOW}
         content = {
             "format": FORMAT,
             "kind": step.kind,

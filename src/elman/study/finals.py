@@ -26,7 +26,7 @@ from elman.files import read_json, write_json, write_text
 from elman.inference import device_of, trained_model
 from elman.runs import Run
 from elman.sequences import Sequences
-from elman.statistics import paired_bootstrap
+from elman.statistics import SHARE, paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.summary import training, training_figures
 from elman.study.tested import correct, keep
@@ -67,10 +67,9 @@ def write_hypothesis(work: Work) -> dict[str, Any]:
     content = json.dumps({"data": checksum, "expected": expected}, indent=2) + "\n"
     digest = hashlib.sha256(content.encode()).hexdigest()
     made = _opening(work.directory, checksum)
-    if (_hypotheses_of_tested_seeds(work.directory) | ({made.config} if made else set())) - {digest}:
-        when = f" at {made.time}" if made else ""
+    if made is not None and made.config != digest:
         raise RunError(
-            f"The test split was opened{when} under another hypothesis, so this one would come too late.",
+            f"The test split was opened at {made.time} under another hypothesis, so this one would come too late.",
             "Give the study another directory; the ledger will tell that the split was opened before.",
         )
     path = _hypothesis_path(work.directory, work.name)
@@ -85,17 +84,11 @@ def _expected(work: Work, name: str) -> dict[str, Any]:
     return {
         "step": name,
         "accuracy": difference.value,
-        "low": difference.low,
-        "high": difference.high,
+        "low": max(difference.low, SHARE[0]),
+        "high": min(difference.high, SHARE[1]),
         "seeds": len(right),
         "config": config,
     }
-
-
-def _hypotheses_of_tested_seeds(directory: Path) -> set[str]:
-    """Return under which hypotheses the seeds were tested that are kept: should the ledger be lost, they tell."""
-    found = [read_json(path).get("figures", {}) for path in directory.glob("results/*/seed-*.json")]
-    return {figures["hypothesis"] for figures in found if "hypothesis" in figures}
 
 
 def _hypothesis_path(directory: Path, name: str) -> Path:
@@ -123,27 +116,25 @@ def measure_finally(work: Work) -> dict[str, Any]:
     hypothesis, expected = _hypothesis(work)
     source, dataset = work.needs[work.source], work.dataset()
     bag = source["kind"] == "yardstick"
-    if bag and len(work.options.seeds) > 1:
-        raise ConfigError("A yardstick comes out the same whatever the seed.", "Give it one seed.")
     test = dataset.split("test", final=True)
     assert test.labels is not None  # what has classes is labelled
     whole = everything(dataset)
 
     def measure(seed: int) -> dict[str, Any]:
-        found: dict[str, Any] = {"seed": seed, "hypothesis": hypothesis}
+        found: dict[str, Any] = {"seed": seed}
         if bag:
-            open_test_split(work, dataset, hypothesis)
+            found["opening"] = asdict(open_test_split(work, dataset, hypothesis))
             log_probs = _of_yardstick(source, whole, test)
         else:
             config = replace(work.config, loop=replace(work.config.loop, keep="last", patience=None))
             run = work.trained(seed, config, whole)
-            open_test_split(work, dataset, hypothesis)
+            found["opening"] = asdict(open_test_split(work, dataset, hypothesis))
             log_probs = _read(run, test)
             found |= {"run": run.path.name, "training": training(run)}
             run.keep_figures_alone()
         return found | keep_tested(work, seed, log_probs, test, dataset)
 
-    found = work.seed_by_seed(measure, beside="npy")
+    found = work.seed_by_seed(measure)
     opening = open_test_split(work, dataset, hypothesis)  # as it was, if any seed was measured now
     trainings = [each.pop("training") for each in found if "training" in each]
     return {
@@ -218,13 +209,13 @@ def _open(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
                 "Give the study another directory.",
             )
         restore_opening(made)  # the study may have come from another machine
+        _keep_opening(work.directory, made)  # or its file was lost
         return made
     earlier, place = openings(dataset.checksum), str(work.directory.resolve())
     mine = [entry for entry in earlier if (entry.run, entry.config) == (place, hypothesis)]
     entry = mine[0] if mine else record_opening(dataset.name, dataset.checksum, place, hypothesis)
     others = [each for each in earlier if each != entry]
-    kept_openings = [asdict(each) for each in _openings(work.directory)]
-    write_json(work.directory / "ledger.json", [*kept_openings, asdict(entry)])
+    _keep_opening(work.directory, entry)
     work.report(f"the test split of {dataset.name} is opened, under the hypothesis {hypothesis[:16]}")
     if others:
         work.report(
@@ -240,8 +231,17 @@ def _openings(directory: Path) -> list[Opening]:
     return [Opening(**entry) for entry in read_json(path)] if path.exists() else []
 
 
+def _keep_opening(directory: Path, entry: Opening) -> None:
+    known = _openings(directory)
+    if entry not in known:
+        write_json(directory / "ledger.json", [asdict(each) for each in [*known, entry]])
+
+
 def _opening(directory: Path, checksum: str) -> Opening | None:
-    return next((entry for entry in _openings(directory) if entry.checksum == checksum), None)
+    """Return the study's opening of that data; should its file be lost, from the seeds that were tested."""
+    seeds = [read_json(path).get("figures", {}) for path in sorted(directory.glob("results/*/seed-*.json"))]
+    tested = [Opening(**figures["opening"]) for figures in seeds if "opening" in figures]
+    return next((entry for entry in [*_openings(directory), *tested] if entry.checksum == checksum), None)
 
 
 def _of_yardstick(source: dict[str, Any], whole: Dataset, test: Sequences) -> LogProbs:

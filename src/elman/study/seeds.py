@@ -31,16 +31,17 @@ def measured(work: Work, measure: Measure) -> dict[str, Any]:
         What one of the processes met.
     """
     options = work.options
-    if not isinstance(options, SeedOptions) or options.processes == 1:
+    if not isinstance(options, SeedOptions) or min(options.processes, len(options.seeds)) == 1:
         return measure(work)
     there = {seed: kept["seconds"] for seed in options.seeds if (kept := work.kept(seed)) is not None}
     missing = [seed for seed in options.seeds if seed not in there]
-    count = min(options.processes, len(missing))
-    if count < 2:
+    if not missing:
         return measure(work)
     work.earlier.append(sum(there.values()) / options.processes)
     every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
-    beside_each_other(count, partial(_take_seeds, every_seed, measure), work.report, CONTINUE)
+    beside_each_other(
+        min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE
+    )
     return measure(replace(work, earlier=[]))  # all are kept now; their time was this one's
 
 

@@ -55,7 +55,7 @@ def training(run: Run) -> dict[str, Any]:
     return {
         "seed": run.config.loop.seed,
         **{name: summary[name] for name in ("parameters", "best_epoch", "seconds", "tokens_per_second")},
-        **{name: summary["machine"][name] for name in ("device", "threads")},
+        **{name: summary["machine"][name] for name in ("device", "threads", "precision")},
         "epochs_trained": summary["epochs"],
         "clipped_share": sum(norm > limit for norm in norms) / len(norms) if limit and norms else None,
         "epochs": history,
@@ -67,7 +67,8 @@ def training_figures(trainings: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return what trainings have together: how long, how fast, their curves and the means of these over seeds."""
     clipped = [found["clipped_share"] for found in trainings]
     return {
-        **{name: trainings[0][name] for name in ("parameters", "device", "threads")},
+        "parameters": trainings[0]["parameters"],
+        **{name: sorted({found[name] for found in trainings}) for name in ("device", "threads", "precision")},
         "best_epochs": [found["best_epoch"] for found in trainings],
         "epochs_trained": [found["epochs_trained"] for found in trainings],
         "seconds": over_seeds([found["seconds"] for found in trainings]),

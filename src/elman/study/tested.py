@@ -1,7 +1,5 @@
 """What is kept of the test texts: each seed's probabilities as float16, beside its small result file."""
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from elman.errors import DataError
 from elman.evaluation import LogProbs
 from elman.files import new_file
 from elman.study.classifiers import unpacked, unpacked_labels
-from elman.study.work import Work
+from elman.study.work import Work, sha256
 
 
 def kept(log_probs: LogProbs) -> NDArray[np.float16]:
@@ -32,11 +30,7 @@ def keep(work: Work, seed: int, log_probs: LogProbs) -> str:
     path = work.seed_path(seed, "npy")
     with new_file(path) as partial, partial.open("wb") as file:
         np.save(file, kept(log_probs))
-    return _digest(path)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256(path)
 
 
 def whole_probabilities(rounded: NDArray[np.float16]) -> NDArray[np.float32]:
@@ -58,13 +52,13 @@ def probabilities(work: Work, name: str, texts: int) -> NDArray[np.float32]:
         path = work.directory / "results" / name / f"seed-{seed['seed']}.npy"
         try:
             found.append(whole_probabilities(np.load(path)))
-            fits = len(found[-1]) == texts and _digest(path) == seed["probabilities"]
+            fits = len(found[-1]) == texts and sha256(path) == seed["probabilities"]
         except (OSError, ValueError, EOFError):
             fits = False
         if not fits:
             raise DataError(
                 f"{path}, the probabilities of the test texts, is missing or damaged.",
-                f"Put it back, or remove it and {path.parent}.json to have them made anew.",
+                f"Put it back, or remove {path.parent}.json to have it made anew.",
             )
     return np.stack(found)
 

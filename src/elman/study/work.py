@@ -97,29 +97,31 @@ class Work:
         """Open the step's data."""
         return self.datasets.open(self.config.data)
 
-    def seed_by_seed(self, measure: Callable[[int], dict[str, Any]], beside: str = "json") -> list[dict[str, Any]]:
-        """Return the figures of each seed, ready for JSON; ``beside`` is the ending of what ``measure`` writes too.
+    def seed_by_seed(self, measure: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the figures of each seed, ready for JSON.
 
         They are kept in ``results/STEP/seed-SEED.json`` as they come, with the time and the machine; what is there is
         not measured again, whichever other seeds there are. So whatever happens costs one seed at most.
         """
-        return [self._seed(seed, measure, beside) for seed in self.options.seeds]
+        return [self._seed(seed, measure) for seed in self.options.seeds]
 
     def seed_path(self, seed: int, ending: str = "json") -> Path:
         """Where what is kept of a seed is."""
         return self.directory / "results" / self.name / f"seed-{seed}.{ending}"
 
     def kept(self, seed: int) -> dict[str, Any] | None:
-        """Return what is kept of a seed, if it is there and of this unit."""
+        """Return what is kept of a seed, if it is there and of this unit, and its probabilities lie beside it."""
         try:
             found: dict[str, Any] = read_json(self.seed_path(seed))
-            return found if found["unit"] == self.unit and {"seconds", "figures"} <= found.keys() else None
-        except (DataError, KeyError, TypeError, AttributeError):
+            figures, _ = found["figures"], found["seconds"]
+            whole = "probabilities" not in figures or figures["probabilities"] == sha256(self.seed_path(seed, "npy"))
+            return found if whole and found["unit"] == self.unit else None
+        except (DataError, OSError, KeyError, TypeError):
             return None  # it is not there, or was torn
 
-    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]], beside: str) -> dict[str, Any]:
+    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
         path, kept = self.seed_path(seed), self.kept(seed)
-        if kept is not None and self.seed_path(seed, beside).exists():
+        if kept is not None:
             self.earlier.append(kept["seconds"])
             self.report(f"done already: seed {seed}, {path}")
             figures: dict[str, Any] = kept["figures"]
@@ -144,6 +146,11 @@ class Work:
         self.report(f"{'trained already' if run.finished else 'training'}: {path}{several}")
         train(run, dataset, self.report)
         return run
+
+
+def sha256(path: Path) -> str:
+    """Return the digest of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def identity(dataset: Dataset) -> dict[str, Any]:

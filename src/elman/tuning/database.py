@@ -134,13 +134,17 @@ def opened(
                 direction=direction,
                 load_if_exists=True,
             )
+            earlier = None
             if "search" not in study.user_attrs:
                 earlier = _earlier(study, log) if storage is None else None
+            begun_as = earlier["search"] if earlier else study.user_attrs.get("search", identity)
+            _refuse_other_settings(study, identity, begun_as, directory)
+            if "search" not in study.user_attrs:
                 for entry in earlier["trials"][len(study.trials) :] if earlier else []:
                     study.add_trial(trial_of(entry, distributions(space)))
                 study.set_user_attr("metric", metric)
-                study.set_user_attr("search", earlier["search"] if earlier else identity)
-            _refuse_another(study, identity, directory)
+                study.set_user_attr("search", begun_as)
+            _refuse_trials_of_another(study, directory)
         yield study
 
 
@@ -152,13 +156,18 @@ def _earlier(study: optuna.Study, path: Path) -> Log | None:
     return log if log["study"] == study.study_name else None
 
 
-def _refuse_another(study: optuna.Study, identity: dict[str, Any], directory: Path) -> None:
-    found = list(differences(identity, study.user_attrs["search"]))
+def _refuse_other_settings(
+    study: optuna.Study, identity: dict[str, Any], begun_as: dict[str, Any], directory: Path
+) -> None:
+    found = list(differences(identity, begun_as))
     if found:
         raise ConfigError(
             f"The search {study.study_name} was begun with other settings: {'; '.join(found)}.",
             f"Give the same, or begin another search with --directory (this one is {directory}).",
         )
+
+
+def _refuse_trials_of_another(study: optuna.Study, directory: Path) -> None:
     known = {trial.number for trial in study.get_trials(deepcopy=False)}
     for path in sorted(directory.glob("trial-*")):
         if not path.name.removeprefix("trial-").isdigit() or int(path.name.removeprefix("trial-")) not in known:

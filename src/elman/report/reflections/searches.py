@@ -26,7 +26,7 @@ def searched_equally(steps: Steps) -> str:
     pick, write = max if first["direction"] == "maximize" else min, QUALITIES[first["metric"]]
     said = []
     for unit, how in (("trials", count), ("seconds", seconds)):
-        least = min(found["best_so_far"][-1][unit] for found in steps.values())
+        least = min(len(found["trials"]) if unit == "trials" else found["seconds"] for found in steps.values())
         cut = {name: best_until(found["best_so_far"], unit, least) for name, found in steps.items()}
         known = {name: value for name, value in cut.items() if value is not None}
         if not known:
