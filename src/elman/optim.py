@@ -78,7 +78,7 @@ class RowWiseAdam(Optimizer):
         self.averages, self.decay = averages, decay
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # torch's may return a loss
         """Move the rows that the gradients hold."""
         assert closure is None  # the loss is not computed anew here
         for group in self.param_groups:

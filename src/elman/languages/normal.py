@@ -103,17 +103,17 @@ def _split(rules: list[Rule], start: str, index: dict[tuple[str, ...], int]) -> 
     for rule in rules:
         grammar.setdefault(rule.left, []).append(rule)
     found: list[Split] = []
-    waiting = [(start,)]
+    waiting: list[tuple[str, ...]] = [(start,)]
     index[(start,)] = 0
 
     def number(name: tuple[str, ...]) -> int:
         if name not in index:
             index[name] = len(index)
-            waiting.append(name)  # type: ignore[arg-type]
+            waiting.append(name)
         return index[name]
 
     while waiting:
-        name: tuple[str, ...] = waiting.pop()
+        name = waiting.pop()
         a = index[name]
         if len(name) > 1:  # the rest of a long rule
             found.append((a, (number(name[:1]), number(name[1:])), 1.0))
@@ -126,7 +126,7 @@ def _split(rules: list[Rule], start: str, index: dict[tuple[str, ...], int]) -> 
                 elif right and right[0] in grammar:
                     found.append((a, (number(right),), p))
                 else:
-                    found.append((a, right[:1], p))  # type: ignore[arg-type]
+                    found.append((a, right[:1], p))  # type: ignore[arg-type]  # a slice of one word or none
     return found
 
 

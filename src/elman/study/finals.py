@@ -10,7 +10,9 @@ All final steps of a study share one opening. A study is bound to the hypothesis
 
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from elman.statistics import SHARE, paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.summary import training, training_figures
 from elman.study.tested import correct, keep
-from elman.study.work import Work, identity, texts_of
+from elman.study.work import Work, identity, sha256, texts_of
 from elman.study.yardsticks import final_yardstick
 
 SEEN_WHILE_TRAINING = 100
@@ -167,7 +169,7 @@ def _hypothesis(work: Work) -> tuple[str, dict[str, Any]]:
         raise ConfigError(f"{work.name} needs {len(found)} hypotheses.", "Let it need the one that speaks of it.")
     [(name, figures)] = found.items()
     path = _hypothesis_path(work.directory, name)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    digest = sha256(path) if path.is_file() else None
     if digest != figures["sha256"]:
         raise RunError(
             f"The hypothesis {path} {'was changed' if digest else 'is missing'}, so the test split stays closed.",
@@ -239,9 +241,15 @@ def _keep_opening(directory: Path, entry: Opening) -> None:
 
 def _opening(directory: Path, checksum: str) -> Opening | None:
     """Return the study's opening of that data; should its file be lost, from the seeds that were tested."""
-    seeds = [read_json(path).get("figures", {}) for path in sorted(directory.glob("results/*/seed-*.json"))]
-    tested = [Opening(**figures["opening"]) for figures in seeds if "opening" in figures]
-    return next((entry for entry in [*_openings(directory), *tested] if entry.checksum == checksum), None)
+    known = chain(_openings(directory), _openings_of_seeds(directory))
+    return next((entry for entry in known if entry.checksum == checksum), None)
+
+
+def _openings_of_seeds(directory: Path) -> Iterator[Opening]:
+    for path in sorted(directory.glob("results/*/seed-*.json")):
+        figures = read_json(path).get("figures", {})
+        if "opening" in figures:
+            yield Opening(**figures["opening"])
 
 
 def _of_yardstick(source: dict[str, Any], whole: Dataset, test: Sequences) -> LogProbs:

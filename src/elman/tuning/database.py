@@ -134,12 +134,11 @@ def opened(
                 direction=direction,
                 load_if_exists=True,
             )
-            earlier = None
-            if "search" not in study.user_attrs:
-                earlier = _earlier(study, log) if storage is None else None
+            made = "search" in study.user_attrs
+            earlier = _earlier(study, log) if storage is None and not made else None
             begun_as = earlier["search"] if earlier else study.user_attrs.get("search", identity)
             _refuse_other_settings(study, identity, begun_as, directory)
-            if "search" not in study.user_attrs:
+            if not made:
                 for entry in earlier["trials"][len(study.trials) :] if earlier else []:
                     study.add_trial(trial_of(entry, distributions(space)))
                 study.set_user_attr("metric", metric)
