@@ -59,9 +59,13 @@ def test_a_lost_machine_costs_no_trial_and_another_search_takes_none_of_them(tmp
     first, _ = run(tmp_path, 2)
     shutil.rmtree(tmp_path / "runs")
     (tmp_path / "results" / "search.json").unlink()
+    log = tmp_path / "results" / "search" / "trials.json"
+    log.write_text(json.dumps({**json.loads(log.read_text()), "seconds": 1000.0}))
     search, _ = run(tmp_path, 4)
     assert search["trials"][:2] == first["trials"]
     assert len(search["trials"]) == 4
+    spent = json.loads((tmp_path / "results" / "search.json").read_text())["seconds"]
+    assert 1000 < spent < 1100  # with what the first sitting's trials took
     [folder] = tmp_path.glob("runs/search-*")
     assert sorted(path.name for path in folder.glob("trial-*")) == ["trial-0002", "trial-0003"]
     other = TEXT.replace("TRIALS", "2").replace("0.004,", "0.005,")

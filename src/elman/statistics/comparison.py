@@ -191,7 +191,8 @@ def _freedom(samples: Sequence[Sequence[float] | NDArray[np.float64]]) -> float:
     variances = np.array([_variance_of_mean(values) for values in samples])
     if not variances.any():
         return float(max((len(values) - 1 for values in samples), default=1))
-    return float(variances.sum() ** 2 / sum(variances**2 / [len(values) - 1 for values in samples]))
+    shares = variances / variances.sum()  # the squares of the variances themselves may be smaller than any double
+    return float(1 / sum(shares**2 / [len(values) - 1 for values in samples]))
 
 
 def _variance_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float:

@@ -1,6 +1,8 @@
 """A step that searches for the settings a model learns best with; later steps take what it found (``from = "…"``)."""
 
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from elman.errors import RunError
@@ -52,6 +54,8 @@ def search(work: Work) -> dict[str, Any]:
     config = work.config
     if options.processes > 1 and config.loop.threads is None:
         config = config.with_tables({"loop": {"threads": 1}}, work.name)
+    kept = work.directory / "results" / work.name / "trials.json"
+    before = _logged(kept)
     log = tune(
         Search(
             config=config,
@@ -60,10 +64,12 @@ def search(work: Work) -> dict[str, Any]:
             trials=options.trials,
             hours=None if options.seconds is None else options.seconds / 3600,
             processes=options.processes,
-            log=work.directory / "results" / work.name / "trials.json",
+            log=kept,
         ),
         work.report,
     )
+    if before and before["study"] == log["study"]:
+        work.earlier.append(before["seconds"] / options.processes)
     if log["best"] is None:
         raise RunError(f"No trial of {work.name} came to its end.", "Give it more trials or more time.")
     best = log["trials"][log["best"]]
@@ -81,6 +87,15 @@ def search(work: Work) -> dict[str, Any]:
         "best_so_far": [point for i, point in enumerate(points) if _tells(points, i)],
         "chosen": configured(work.config, best["params"]).to_toml(),
     }
+
+
+def _logged(path: Path) -> dict[str, Any] | None:
+    """Return the log that an earlier sitting left; one that cannot be read is for :func:`~elman.tuning.tune` to say."""
+    try:
+        log = json.loads(path.read_text(encoding="utf-8"))
+        return {"study": log["study"], "seconds": float(log["seconds"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _tells(points: list[dict[str, Any]], i: int) -> bool:

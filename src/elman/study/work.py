@@ -85,7 +85,7 @@ class Work:
     unit: str = ""
     source: str = ""
     earlier: list[float] = field(default_factory=list)
-    """Seconds that seeds took which were done in an earlier sitting."""
+    """Seconds that seeds and trials took which were done in an earlier sitting."""
 
     @property
     def config(self) -> RunConfig:
