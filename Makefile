@@ -8,7 +8,7 @@ study: .venv/installed
 	$(BIN)/elman study --profile quick
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
 bench: .venv/installed
 	$(BIN)/elman bench --json build/bench.json

@@ -25,11 +25,21 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 
 REAL_IMDB = os.environ.get("ELMAN_IMDB", "")
+THREADS = max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+os.environ["OMP_NUM_THREADS"] = str(THREADS)  # of the processes that a test begins
 POSTGRES = os.environ.get("ELMAN_POSTGRES", "")
 
 POSITIVE = "A great film, it moved me.<br /><br />The cast is GREAT and the story holds number {}!"
 NEGATIVE = "A terrible film, it bored me.<br />The cast is wooden & the story falls apart, number {}."
 WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several workers one takes all tests that share what is slow to make."""
+    for item in items:
+        for shared in {"real_imdb", "smoke_study", "brackets"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(shared))
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +52,8 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def two_threads() -> None:
-    torch.set_num_threads(2)
+def own_threads() -> None:
+    torch.set_num_threads(THREADS)
 
 
 Command = Callable[..., tuple[int, str, str]]
@@ -120,7 +130,7 @@ def config() -> RunConfig:
             "word_dropout": 0.1,
         },
         "optim": {"learning_rate": 0.01, "ema_decay": 0.9},
-        "loop": {"epochs": 2, "threads": 2, "log_every": 1},
+        "loop": {"epochs": 2, "threads": THREADS, "log_every": 1},
     }
     return RunConfig.from_tables(tables, "test")
 

@@ -89,6 +89,11 @@ def test_data_info_and_show(elman: Command, archive: Path) -> None:
         (["train", "synth-reviews", "--model", "mlp", "--bidirectional"], "no direction"),
         (["train", "imdb", "--imdb", "nowhere.tar.gz"], "nowhere.tar.gz"),
         (["train", "negation", "--level", "char"], "no level 'char'"),
+        (["train", "synth-reviews", "--folds", "5"], "--folds is for formal languages; synth-reviews does not read it"),
+        (["train", "brackets", "--synthetic-size", "5"], "--synthetic-size is for embedded reviews"),
+        (["train", "synth-reviews", "--samples", "5"], "--samples is for language models"),
+        (["train", "--config", "nowhere.toml"], "nowhere.toml"),
+        (["train", "synth-reviews", "--config", "nowhere.toml"], "names the data set already"),
         (["train", "--resume", "nowhere"], "nowhere is not a run directory"),
         (["train", "synth-reviews", "--resume", "nowhere"], "keeps its configuration"),
         (["evaluate", "."], ". is not a run directory"),
@@ -107,6 +112,14 @@ def test_what_cannot_be_is_refused_in_two_sentences(elman: Command, arguments: l
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) >= 2
     assert not Path("runs").exists()
+
+
+def test_a_run_begins_from_the_configuration_of_another(elman: Command, run: Path) -> None:
+    code, out, _ = elman("train", "--config", run / "config.toml", "--seed", 7)
+    assert code == 0
+    assert out.startswith("run runs/synth-reviews-lstm-2\n")
+    first = (run / "config.toml").read_text()
+    assert Path("runs/synth-reviews-lstm-2/config.toml").read_text() == first.replace("\nseed = 0", "\nseed = 7") != first
 
 
 def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:

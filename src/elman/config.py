@@ -5,15 +5,15 @@ that cannot be is refused where the dataclass is made, so nothing later has to a
 """
 
 import os
-import tomllib
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from cyclopts import Parameter
 
 from elman.errors import ConfigError
+from elman.tables import build, known, parse_toml
 from elman.text import Level
 
 MOST_PADDED = 100_000
@@ -280,6 +280,8 @@ class RunConfig:
             "--packed": self.batches.packed,
             "--bptt": self.batches.bptt is not None,
             "--no-mask-padding": not self.batches.mask_padding,
+            "--samples": self.loop.samples != LoopConfig.samples,
+            "--max-new-tokens": self.loop.max_new_tokens != LoopConfig.max_new_tokens,
         }
         for option, given in for_language_models.items():
             if given and not language_model:
@@ -310,28 +312,14 @@ class RunConfig:
             A section or a field is unknown, or a value cannot be.
         """
         sections = {item.name: item.default_factory for item in fields(cls)}
-        _known(tables, sections, "section", where)
+        known(tables, sections, "section", where)
         return cls(**{name: build(sections[name], table, f"{where} [{name}]") for name, table in tables.items()})
 
     def with_tables(self, tables: dict[str, Any], where: str) -> "RunConfig":
         """Return this configuration with the named fields changed."""
         mine = asdict(self)
-        _known(tables, mine, "section", where)
+        known(tables, mine, "section", where)
         return self.from_tables({name: {**mine[name], **tables.get(name, {})} for name in mine}, where)
-
-
-def parse_toml(text: str, where: str) -> dict[str, Any]:
-    """Parse TOML.
-
-    Raises
-    ------
-    ConfigError
-        It is not TOML.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not TOML ({error}).", "Mend that line.") from error
 
 
 def with_seed(config: RunConfig, seed: int) -> RunConfig:
@@ -355,55 +343,6 @@ def read_config(path: Path) -> RunConfig:
             "Use the version that wrote it, or train anew.",
         )
     return RunConfig.from_tables(tables, str(path))
-
-
-def build(section: Any, table: Any, where: str) -> Any:
-    """Build a dataclass from a table of plain values; a field that is not named has its default.
-
-    Raises
-    ------
-    ConfigError
-        A field is unknown, or a value cannot be.
-    """
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} is no table.", "Write it as [section] with a line a field.")
-    hints = get_type_hints(section)
-    _known(table, hints, "field", where)
-    for name, value in table.items():
-        if not _fits(value, hints[name]):
-            raise ConfigError(f"{where}: {name} cannot be {value!r}.", f"It takes {_type_name(hints[name])}.")
-    return section(**table)
-
-
-def _known(given: Any, known: Any, kind: str, where: str) -> None:
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"{where} has an unknown {kind} {name!r}.", f"Known are: {', '.join(known)}.")
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    options = get_args(hint)
-    if not options:
-        exact = value.__class__ is hint
-        return exact or (hint is float and value.__class__ is int)
-    if get_origin(hint) is list:
-        return isinstance(value, list) and all(_fits(item, options[0]) for item in value)
-    if get_origin(hint) is dict:
-        return isinstance(value, dict)
-    if all(isinstance(option, str) for option in options):  # a Literal
-        return value in options
-    return any(_fits(value, option) for option in options)
-
-
-def _type_name(hint: Any) -> str:
-    options = get_args(hint)
-    if not options:
-        return "nothing" if hint is type(None) else str(hint.__name__)
-    if get_origin(hint) is list:
-        return f"a list of {_type_name(options[0])}"
-    if get_origin(hint) is dict:
-        return "a table"
-    return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
 
 
 def _at_least(config: Any, least: int, *names: str) -> None:

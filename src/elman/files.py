@@ -42,21 +42,33 @@ def new_file(path: Path) -> Iterator[Path]:
         raise
 
 
+def try_lock(path: Path) -> FileLock | None:
+    """Take the lock that a file stands for, or return None where another has it; it ends with this process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return None
+    return lock
+
+
 @contextmanager
 def alone(directory: Path, work: str) -> Iterator[None]:
-    """Keep other processes from the same work on ``directory`` within the block; the lock ends with this process.
+    """Keep other processes from the same work on ``directory`` within the block.
 
     Raises
     ------
     RunError
         Another is at it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    lock = try_lock(directory / ".lock")
+    if lock is None:
+        raise RunError(f"{directory} is being {work} by another process.", "Wait for it, or stop it.")
     try:
-        with FileLock(directory / ".lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise RunError(f"{directory} is being {work} by another process.", "Wait for it, or stop it.") from error
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

@@ -18,8 +18,7 @@ from types import FrameType
 from typing import NoReturn
 
 from elman.errors import ElmanError, Interrupted
-
-Report = Callable[[str], None]
+from elman.progress import Report
 
 
 def beside_each_other(count: int, work: Callable[[Report], None], report: Report, remedy: str) -> None:

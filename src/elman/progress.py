@@ -6,11 +6,15 @@ standard output holds results alone.
 
 import sys
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Report = Callable[[str], None]
+"""What to do with a line that says how it goes."""
 
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BEFORE_FIRST_LINE = 2.0

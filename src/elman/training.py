@@ -39,7 +39,7 @@ from elman.interrupts import interruptible
 from elman.losses import Total
 from elman.memory import kept_memory
 from elman.optim import averaged, build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
-from elman.progress import Meter, seconds
+from elman.progress import Meter, Report, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
@@ -60,7 +60,7 @@ class Session:
     task: Task
     writer: SummaryWriter
     interrupted: threading.Event
-    report: Callable[[str], None]
+    report: Report
     after_epoch: Callable[[dict[str, Any]], None]
     last_checkpoint: float = field(default_factory=time.monotonic)
 
@@ -68,7 +68,7 @@ class Session:
 def train(
     run: Run,
     dataset: Dataset,
-    report: Callable[[str], None] = print,
+    report: Report = print,
     after_epoch: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Train a run from where it is to its end.
@@ -117,7 +117,7 @@ def set_up(
     run: Run,
     dataset: Dataset,
     interrupted: threading.Event,
-    report: Callable[[str], None],
+    report: Report,
     after_epoch: Callable[[dict[str, Any]], None],
 ) -> Session:
     """Build model and optimisers, and put the last saved state into them."""

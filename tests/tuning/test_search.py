@@ -29,8 +29,8 @@ from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning.database import PRUNED_AFTER_TRIALS, PRUNED_FROM_EPOCH, database_url, is_lost
 from elman.tuning.log import best_so_far
-from elman.tuning.search import trial_path
 from elman.tuning.space import flat
+from elman.tuning.trial import trial_path
 
 SPACE = {
     "model.top_dropout": Range(0.0, 0.5),

@@ -3,13 +3,16 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from elman.cli.apps import NO_RUN_OPTIONS, Json, absolute, absolute_name, app, preset_of, show_figures, slug, warn
 from elman.errors import ConfigError
 from elman.options import RunOptions, given_tables
+
+if TYPE_CHECKING:
+    from elman.config import RunConfig
 
 EvaluatedSplit = Literal["val", "train", "test"]
 
@@ -19,6 +22,7 @@ def train(
     data: str | None = None,
     /,
     *,
+    config: Path | None = None,
     run: Path | None = None,
     resume: Path | None = None,
     options: Annotated[RunOptions, Parameter(name="*")] = NO_RUN_OPTIONS,
@@ -34,6 +38,7 @@ def train(
         elman train brackets --strings 150000 --hidden-size 32
         elman train imdb --task language-model --level char
         elman train --resume runs/imdb-lstm-1
+        elman train --config runs/imdb-lstm-1/config.toml --seed 1
 
     The defaults below are those of a classifier of reviews; for language models others are set, which the run's
     config.toml shows.
@@ -42,6 +47,9 @@ def train(
     ----------
     data
         The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
+    config
+        A file to take the data set and the options from, such as the config.toml of another run; options that are
+        given beside it change it.
     run
         The run directory to make. The default is the next free runs/DATA-MODEL-NUMBER.
     resume
@@ -52,17 +60,15 @@ def train(
     from elman.training import train as train_run
 
     if resume is not None:
-        if data is not None or run is not None or options != NO_RUN_OPTIONS:
+        if data is not None or config is not None or run is not None or options != NO_RUN_OPTIONS:
             raise ConfigError("A run that is resumed keeps its configuration.", "Give --resume RUN and nothing else.")
         directory = Run(resume)
         dataset = directory.open_dataset()
     else:
-        if data is None:
-            raise ConfigError("No data set is named.", "Say, for instance: elman train imdb --model lstm")
-        start = preset_of(absolute_name(data), options.data)
-        config = start.with_tables(absolute(given_tables(options)), "the command line")
-        dataset = open_dataset(config.data)
-        directory = Run.create(run or free_path(Path("runs"), f"{slug(data)}-{config.model.layer}"), config, dataset)
+        made = _start(data, config, options).with_tables(absolute(given_tables(options)), "the command line")
+        dataset = open_dataset(made.data)
+        free = free_path(Path("runs"), f"{slug(made.data.name)}-{made.model.layer}")
+        directory = Run.create(run or free, made, dataset)
     print(f"run {directory.path}", flush=True)
     try:
         summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
@@ -70,6 +76,18 @@ def train(
         directory.drop_if_untrained()
         raise
     print(f"{directory.config.loop.keep} epoch {summary['best_epoch']}: {summary['headline']}")
+
+
+def _start(data: str | None, config: Path | None, options: RunOptions) -> "RunConfig":
+    from elman.config import read_config
+
+    if config is not None:
+        if data is not None:
+            raise ConfigError(f"{config} names the data set already.", "Leave one of the two out.")
+        return read_config(config)
+    if data is None:
+        raise ConfigError("No data set is named.", "Say, for instance: elman train imdb --model lstm")
+    return preset_of(absolute_name(data), options.data)
 
 
 @app.command
@@ -158,9 +176,9 @@ def tune(
     json
         Print the log of all trials for a program to read; lines on how it goes are written to standard error.
     """
-    from elman.config import parse_toml
     from elman.options import command_line
     from elman.report.terminal import print_search
+    from elman.tables import parse_toml
     from elman.tuning import Search, default_space, parse_space
     from elman.tuning import tune as tune_model
     from elman.tuning.space import configured, narrowed

@@ -24,10 +24,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from elman.config import Accelerator, RunConfig, build, parse_toml
+from elman.config import Accelerator, RunConfig
 from elman.errors import ConfigError
 from elman.presets import preset
 from elman.study.kinds import KINDS, Kind
+from elman.tables import build, parse_toml
 
 Profile = Literal["smoke", "quick", "full"]
 FILES: dict[Profile, str] = {"smoke": "smoke.toml", "quick": "quick.toml", "full": "assignment.toml"}

@@ -14,12 +14,12 @@ from elman.errors import DataError, ElmanError, Interrupted, RunError, SourceUnr
 from elman.files import alone, read_json, write_json, write_text
 from elman.languages import is_language
 from elman.machine import machine
-from elman.progress import seconds
+from elman.progress import Report, seconds
 from elman.report.study import write_report
 from elman.study.declaration import Step, Study
 from elman.study.kinds import KINDS
 from elman.study.seeds import CONTINUE, measured
-from elman.study.work import Datasets, Report, Work
+from elman.study.work import Datasets, Work
 
 FORMAT = 2
 """The version of the result files; another one repeats every step."""

@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
+from elman.files import try_lock
 from elman.processes import beside_each_other
-from elman.study.work import Datasets, Measure, Report, SeedOptions, Work
+from elman.progress import Report
+from elman.study.work import Datasets, Measure, SeedOptions, Work
 
 CONTINUE = "Continue with the same elman study."
 
@@ -49,15 +50,15 @@ def _take_seeds(work: Work, measure: Measure, report: Report) -> None:
     """Do one seed after the other that nobody else is at."""
     torch.set_num_threads(1)
     for seed in work.options.seeds:
-        lock = work.directory / "runs" / f"{work.name}-{seed}.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(lock, timeout=0):
-                if work.kept(seed) is None:
-                    one = replace(work.options, seeds=[seed], processes=1)
-                    measure(replace(work, options=one, report=partial(_report, report, seed)))
-        except Timeout:
+        lock = try_lock(work.directory / "runs" / f"{work.name}-{seed}.lock")
+        if lock is None:
             continue
+        try:
+            if work.kept(seed) is None:
+                one = replace(work.options, seeds=[seed], processes=1)
+                measure(replace(work, options=one, report=partial(_report, report, seed)))
+        finally:
+            lock.release()
 
 
 def _report(report: Report, seed: int, line: str) -> None:

@@ -14,10 +14,10 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError
 from elman.files import read_json, write_json
 from elman.machine import machine
+from elman.progress import Report
 from elman.runs import Run
 from elman.training import train
 
-Report = Callable[[str], None]
 Measure = Callable[["Work"], dict[str, Any]]
 """What a kind of step does: from the work to its figures."""
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from optuna import Study
 from optuna.distributions import BaseDistribution
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -157,6 +156,8 @@ def _importance(study: Study, complete: int) -> dict[str, float] | None:
     """The share of the spread between good and poor trials that each knob explains (Watanabe et al., IJCAI 2023)."""
     if complete < TRIALS_FOR_IMPORTANCE:
         return None
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # takes two seconds
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:

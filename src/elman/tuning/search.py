@@ -10,31 +10,25 @@ checkpoint on; only then new trials begin. So any number of processes may work o
 moment.
 """
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
 
 import optuna
-from filelock import FileLock, Timeout
-from optuna.exceptions import UpdateFinishedTrialError
+from filelock import FileLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from elman.config import Kept, RunConfig
+from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
-from elman.errors import ConfigError, ElmanError, Interrupted, NonFiniteLoss
-from elman.files import write_json
+from elman.errors import ConfigError
+from elman.files import try_lock, write_json
 from elman.processes import beside_each_other
-from elman.progress import seconds
-from elman.report.figures import search_figure
+from elman.progress import Report, seconds
 from elman.runs import Run
-from elman.training import train
 from elman.tuning.database import (
-    PRUNED_FROM_EPOCH,
     begun,
     distributions,
     heartbeat,
@@ -44,15 +38,8 @@ from elman.tuning.database import (
 )
 from elman.tuning.log import Log, best_so_far, read_log
 from elman.tuning.space import Space, already, check, configured, fixed
+from elman.tuning.trial import CONTINUE, METRICS, run_trial, trial_path
 
-Report = Callable[[str], None]
-
-Direction = Literal["maximize", "minimize"]
-METRICS: dict[str, tuple[str, Direction]] = {
-    "classification": ("val_accuracy", "maximize"),
-    "language-model": ("val_cross_entropy_nats", "minimize"),
-}
-CONTINUE = "Continue with the same elman tune."
 ELSEWHERE = {"data.imdb", "loop.threads", "loop.accelerator"}
 """What may differ between two machines: the same data may lie in another place (its checksum is compared), and another
 device may compute. A trial that is taken up keeps its own.
@@ -135,6 +122,8 @@ def tune(search: Search, report: Report = print) -> Log:
             beside_each_other(search.processes, partial(_worker, search), report, CONTINUE)
         log = _write_log(search, study)
     if points := list(best_so_far(log)):
+        from elman.report.figures import search_figure  # loads matplotlib, which the processes need not
+
         search_figure(search.directory / "figures" / "search.svg", log, points)
     return log
 
@@ -181,7 +170,7 @@ def _sweep(search: Search, study: optuna.Study) -> None:
     """Drop the weights of trials that ended, if a process was killed before it could."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)):
         path = trial_path(search.directory, trial.number)
-        if (path / "vocab.json").exists() and (lock := _locked(path)) is not None:
+        if (path / "vocab.json").exists() and (lock := _lock(path)) is not None:
             Run(path).keep_figures_alone()
             lock.release()
 
@@ -199,7 +188,7 @@ def _claim(search: Search, study: optuna.Study, dataset: Dataset) -> tuple[Trial
         for stale in running(study):
             path = trial_path(search.directory, stale.number)
             if (path / "config.toml").exists():
-                if (lock := _locked(path)) is not None:
+                if (lock := _lock(path)) is not None:
                     return Trial(study, stale._trial_id), Run(path), lock
             elif search.storage is None or is_lost(stale):  # of this machine it never came to a folder
                 study.tell(stale.number, state=TrialState.FAIL, skip_if_finished=True)
@@ -212,102 +201,14 @@ def _claim(search: Search, study: optuna.Study, dataset: Dataset) -> tuple[Trial
         trial = study.ask(fixed_distributions=distributions(search.space))
         config = configured(search.config, trial.params)
         run = Run.create(trial_path(search.directory, trial.number), config, dataset)
-        lock = _locked(run.path)
+        lock = _lock(run.path)
         assert lock is not None  # the folder is new
         _logged(search, study)  # so that a database made from the log knows whose folder it is
         return trial, run, lock
 
 
-def _locked(path: Path) -> FileLock | None:
-    lock = FileLock(path / ".trial.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return None
-    return lock
-
-
-def trial_path(directory: Path, number: int) -> Path:
-    """Where a trial's run directory is."""
-    return directory / f"trial-{number:04d}"
-
-
-def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, report: Report) -> None:
-    """Train a trial to its end, or until it is worse than the median of others; drop all but its figures.
-
-    A training that diverges ends its trial as one that is pruned: the search learns to keep away from there.
-    """
-    metric, _ = METRICS[run.config.data.task]
-    note = _Notes(study, trial, metric, run.config.loop.keep)
-    epochs = run.config.loop.epochs
-
-    def after_epoch(figures: dict[str, Any]) -> None:
-        note.epoch(figures)
-        if PRUNED_FROM_EPOCH <= figures["epoch"] < epochs and trial.should_prune():
-            raise optuna.TrialPruned
-
-    report(f"trial {trial.number}: {', '.join(f'{name} {_shown(value)}' for name, value in trial.params.items())}")
-    try:
-        for figures in run.metrics("epoch"):  # taken up: what an earlier sitting had no time to say
-            after_epoch(figures)
-        train(run, dataset, lambda line: report(f"trial {trial.number}  {line}"), after_epoch)
-        note.end()
-        study.tell(trial, trial.user_attrs["best"], skip_if_finished=True)
-    except optuna.TrialPruned:
-        note.end("pruned: worse than the median")
-        report(f"trial {trial.number}  stopped: worse than the median of the others after as many epochs")
-        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-    except NonFiniteLoss as error:
-        note.end(error.problem)
-        report(f"trial {trial.number}  stopped: {error.problem}")
-        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
-    except UpdateFinishedTrialError:
-        report(f"trial {trial.number}  stopped: another machine took it to be lost")
-    except Interrupted as stop:
-        note.end()
-        raise Interrupted(stop.problem, CONTINUE) from stop
-    except (ElmanError, MemoryError, RuntimeError) as error:
-        note.end(str(error))
-        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
-        raise
-    run.keep_figures_alone()
-
-
-class _Notes:
-    """What a trial leaves in the database: its epochs with their times, the one whose weights are kept, the seconds."""
-
-    def __init__(self, study: optuna.Study, trial: Trial, metric: str, keep: Kept) -> None:
-        self._trial, self._metric, self._keep = trial, metric, keep
-        self._better = max if study.direction == optuna.study.StudyDirection.MAXIMIZE else min
-        # A process may be killed between the two places that an epoch is noted in.
-        self._reported = set(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        self._before, self._started = trial.user_attrs.get("seconds", 0.0), time.monotonic()
-
-    @property
-    def _spent(self) -> float:
-        return float(self._before + time.monotonic() - self._started)
-
-    def epoch(self, figures: dict[str, Any]) -> None:
-        """Note the figures of an epoch, unless they are there already."""
-        epochs = list(self._trial.user_attrs.get("epochs", []))
-        number, value = figures["epoch"], figures[self._metric]
-        if number not in self._reported:
-            self._trial.report(value, number)
-            self._reported.add(number)
-        if any(noted["epoch"] == number for noted in epochs):
-            return
-        epochs.append({"epoch": number, "value": value, "seconds": self._spent})
-        best = epochs[-1] if self._keep == "last" else self._better(epochs, key=lambda noted: noted["value"])
-        self._trial.set_user_attr("best", best["value"])
-        self._trial.set_user_attr("best_epoch", best["epoch"])
-        self._trial.set_user_attr("epochs", epochs)
-        self._trial.set_user_attr("seconds", self._spent)
-
-    def end(self, reason: str | None = None) -> None:
-        """Note the time, and why the trial ended."""
-        self._trial.set_user_attr("seconds", self._spent)
-        if reason is not None:
-            self._trial.set_user_attr("reason", reason)
+def _lock(trial: Path) -> FileLock | None:
+    return try_lock(trial / ".trial.lock")
 
 
 def _spent(study: optuna.Study) -> float:
@@ -339,10 +240,6 @@ def _standing(search: Search, log: Log) -> str:
         f"{len(ended)} of {search.trials} trials  {best}  {seconds(log['seconds'])} in trials"
         f"  {seconds(left / search.processes)} left"
     )
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _worker(search: Search, report: Report) -> None:
