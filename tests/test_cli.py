@@ -90,7 +90,7 @@ def test_data_info_and_show(elman: Command, archive: Path) -> None:
         (["train", "imdb", "--imdb", "nowhere.tar.gz"], "nowhere.tar.gz"),
         (["train", "negation", "--level", "char"], "no level 'char'"),
         (["train", "synth-reviews", "--folds", "5"], "--folds is for formal languages; synth-reviews does not read it"),
-        (["train", "brackets", "--synthetic-size", "5"], "--synthetic-size is for embedded reviews"),
+        (["train", "brackets", "--synthetic-size", "5"], "--synthetic-size is for generated reviews"),
         (["train", "synth-reviews", "--samples", "5"], "--samples is for language models"),
         (["train", "--config", "nowhere.toml"], "nowhere.toml"),
         (["train", "synth-reviews", "--config", "nowhere.toml"], "names the data set already"),
@@ -119,7 +119,8 @@ def test_a_run_begins_from_the_configuration_of_another(elman: Command, run: Pat
     assert code == 0
     assert out.startswith("run runs/synth-reviews-lstm-2\n")
     first = (run / "config.toml").read_text()
-    assert Path("runs/synth-reviews-lstm-2/config.toml").read_text() == first.replace("\nseed = 0", "\nseed = 7") != first
+    second = Path("runs/synth-reviews-lstm-2/config.toml").read_text()
+    assert second == first.replace("\nseed = 0", "\nseed = 7") != first
 
 
 def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:

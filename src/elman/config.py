@@ -50,11 +50,11 @@ class DataConfig:
     max_length: int | None = None
     """Read only this many tokens of each text, from its start."""
     synthetic_size: int = 4_000
-    """Embedded reviews only: how many in the training split; validation and test have a quarter each."""
+    """synth-reviews and negation only: how many in the training split; validation and test have a quarter each."""
     synthetic_sentences: int = 1
-    """Embedded reviews only: sentences a review; one carries the label, the others say nothing."""
+    """synth-reviews and negation only: sentences a review; one carries the label, the others say nothing."""
     synthetic_noise: float = 0.0
-    """Embedded reviews only: the share of labels that are flipped."""
+    """synth-reviews and negation only: the share of labels that are flipped."""
 
     strings: int = 50_000
     """Languages only: strings to train on, drawn as the course draws them."""
@@ -204,7 +204,7 @@ class LoopConfig:
     keep: Kept = "best"
     """Keep the weights of the epoch that was best on validation, or those of the last, whatever validation says."""
     seed: int = 0
-    """The one number that all random choices follow from."""
+    """All random choices of the training follow from this number; the data do not (languages: --data-seed)."""
     accelerator: Accelerator = "cpu"
     """The device."""
     precision: Precision = "float32"

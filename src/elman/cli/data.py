@@ -46,7 +46,7 @@ def show(
     data
         The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
     index
-        Which one, from 0; the splits are sorted short to long.
+        Which one, from 0. IMDb's reviews go from short to long; generated ones, and strings of a language, as drawn.
     split
         The part of the data.
     final

@@ -128,7 +128,8 @@ def generalise(
     Parameters
     ----------
     runs
-        Run directories of language models on a formal language.
+        Run directories of language models on an automaton, or a language that counts (ndfa, anbn, brackets, dyck); not
+        on a grammar such as toy.
     factors
         How many times the longest training string.
     forced_prefixes

@@ -48,8 +48,8 @@ def train(
     data
         The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
     config
-        A file to take the data set and the options from, such as the config.toml of another run; options that are
-        given beside it change it.
+        The config.toml of another run, to take the data set and the options from; options that are given beside it
+        change it.
     run
         The run directory to make. The default is the next free runs/DATA-MODEL-NUMBER.
     resume
@@ -143,7 +143,8 @@ def tune(
         elman tune brackets --model elman --epochs 6 --hours 0.5
         elman tune imdb --model gru --hidden-size 300 --space mine.toml
 
-    Every model has a space of its own; --space names a file with another:
+    The defaults below are those of a classifier of reviews, but for --threads, which is 1 here; for language models
+    others are set. Every model has a space of its own; --space names a file with another:
 
         [optim]
         learning_rate = { low = 5e-4, high = 1e-2, log = true }

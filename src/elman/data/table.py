@@ -19,7 +19,7 @@ DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
 
 READ_FROM = {
     "imdb": ("imdb",),
-    "embedded reviews": ("synthetic_size", "synthetic_sentences", "synthetic_noise"),
+    "generated reviews": ("synthetic_size", "synthetic_sentences", "synthetic_noise"),
     "formal languages": ("strings", "held_out_strings", "folds", "fold", "data_seed", "max_symbols"),
 }
 """Which options one kind of data alone reads."""
@@ -41,7 +41,7 @@ def open_dataset(config: DataConfig) -> Dataset:
     if config.name not in DATASETS:
         known = ", ".join([*DATASETS, *LANGUAGES])
         raise ConfigError(f"There is no data set {config.name!r}.", f"There are: {known}; or a language's .toml file.")
-    _refuse_unread(config, "imdb" if config.name == "imdb" else "embedded reviews")
+    _refuse_unread(config, "imdb" if config.name == "imdb" else "generated reviews")
     return DATASETS[config.name](config).limited(config.vocab_size, config.max_length)
 
 

@@ -90,7 +90,7 @@ class Language(ABC):
     def is_member(self, tokens: Sequence[str]) -> bool:
         """Return whether the string is grammatical. Symbols outside the alphabet make it False.
 
-        For most languages this is `in_support`; `elman.languages.counter.Brackets` says where the two part.
+        For most languages this is `in_support`; `elman.languages.brackets.Brackets` says where the two part.
         """
 
     @abstractmethod

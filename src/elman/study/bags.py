@@ -166,5 +166,6 @@ def _sklearn(part: str) -> Any:
         return import_module(f"sklearn.{part}")
     except ImportError as error:
         raise ConfigError(
-            "This yardstick needs scikit-learn, which is not installed.", "pip install 'elman[yardsticks]'"
+            "This yardstick needs scikit-learn, which is not installed.",
+            "pip install scikit-learn",
         ) from error

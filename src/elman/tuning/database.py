@@ -193,7 +193,7 @@ def database_url(directory: Path, storage: str | None) -> URL:
             "Give --storage postgresql://USER@HOST/DATABASE, or leave it out for SQLite.",
         )
     if find_spec("psycopg") is None:
-        raise ConfigError("PostgreSQL needs a driver that is not installed.", "pip install 'elman[postgres]'")
+        raise ConfigError("PostgreSQL needs a driver that is not installed.", "pip install 'psycopg[binary]'")
     return url.set(drivername="postgresql+psycopg")
 
 
