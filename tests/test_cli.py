@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from elman.config import RunConfig
+from elman.data.table import open_dataset
 from elman.errors import RunError
 from elman.runs import Run
 
@@ -123,6 +125,15 @@ def test_a_run_begins_from_the_configuration_of_another(elman: Command, run: Pat
     assert second == first.replace("\nseed = 0", "\nseed = 7") != first
 
 
+def test_a_run_that_another_process_has_just_begun_is_not_removed(elman: Command, config: RunConfig) -> None:
+    run = Run.create(Path("begun"), config, open_dataset(config.data))
+    with run.locked():
+        code, _, err = elman("train", "--resume", "begun")
+    assert code == 2
+    assert "trained by another process" in " ".join(err.split())
+    assert Path("begun/config.toml").exists()
+
+
 def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:
     text = (run / "config.toml").read_text()
     for damaged, message in (
@@ -130,8 +141,9 @@ def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:
         (text.replace("epochs = 1", 'epochs = "many"'), "epochs cannot be 'many'"),
         (text.replace("[loop]", "[lopo]"), "unknown section 'lopo'"),
         (text[:200] + "=", "not TOML"),
+        (text + "# caf\udce9", "not UTF-8"),
     ):
-        (run / "config.toml").write_text(damaged)
+        (run / "config.toml").write_text(damaged, errors="surrogateescape")
         code, _, err = elman("evaluate", run)
         assert code == 2
         assert message in " ".join(err.split())

@@ -123,6 +123,14 @@ def test_a_damaged_ledger_is_named_and_not_passed_over(own_cache: Path) -> None:
         openings("sum")
 
 
+def test_a_ledger_whose_last_line_has_no_end_takes_another(own_cache: Path) -> None:
+    record_opening("imdb", "sum", "first", "")
+    ledger = own_cache / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().rstrip())
+    record_opening("imdb", "sum", "second", "")
+    assert [entry.run for entry in openings("sum")] == ["first", "second"]
+
+
 def full(_: int) -> None:
     raise OSError(errno.ENOSPC, "full")
 

@@ -350,7 +350,11 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, datase
             trained(tmp_path / name, config, dataset)
         run = Run(tmp_path / name)
         (damaged,) = run.checkpoints.glob(f"*/{name}")
-        damaged.write_bytes(damaged.read_bytes()[:-20])
+        whole = damaged.read_bytes()
+        damaged.write_bytes(b"")
+        with pytest.raises(RunError, match=r"checkpoint .* is damaged"):
+            train(run, dataset)
+        damaged.write_bytes(whole[:-20])
         with pytest.raises(RunError, match=r"checkpoint .* is damaged"):
             train(run, dataset, report=lambda _: None)
 

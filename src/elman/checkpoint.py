@@ -7,6 +7,7 @@ import io
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from elman.errors import DataError, RunError
 from elman.files import new_directory, new_file, read_json, write_json
+
+DAMAGED = OSError, EOFError, DataError, SafetensorError, UnpicklingError, RuntimeError, ValueError, KeyError, TypeError
+"""What reading a file that was torn or changed may raise."""
 
 
 @dataclass
@@ -141,7 +145,7 @@ def load_checkpoint(directory: Path, state: State) -> bool:
             optimizer.load_state_dict(moments)
         position: dict[str, Any] = read_json(saved[-1] / "position.json")
         state.position = Position(**{**position, "totals": EpochTotals(**position["totals"])})
-    except (OSError, DataError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+    except DAMAGED as error:
         raise RunError(f"The checkpoint {saved[-1]} is damaged ({error}).", "Remove it and start anew.") from error
     return True
 

@@ -13,7 +13,7 @@ import tomli_w
 from cyclopts import Parameter
 
 from elman.errors import ConfigError
-from elman.tables import build, known, parse_toml
+from elman.tables import build, known, read_toml
 from elman.text import Level
 
 MOST_PADDED = 100_000
@@ -335,7 +335,7 @@ def read_config(path: Path) -> RunConfig:
     ConfigError
         It is not one, or is of another version.
     """
-    tables = parse_toml(path.read_text(encoding="utf-8"), str(path))
+    tables = read_toml(path)
     version = tables.pop("format", None)
     if version != FORMAT:
         raise ConfigError(

@@ -121,12 +121,15 @@ def read_json(path: Path) -> Any:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line, whole or not at all, and wait until it is on the disk."""
+    """Append one line, whole or not at all, and wait until it is on the disk; a last line without an end gets one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab", buffering=0) as file:
-        before = file.tell()
+    with path.open("a+b", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        if before:
+            file.seek(-1, os.SEEK_END)
+        unended = file.read(1) not in (b"", b"\n")
         try:
-            content = f"{line}\n".encode()
+            content = (unended * "\n" + f"{line}\n").encode()
             if file.write(content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             os.fsync(file.fileno())

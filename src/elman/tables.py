@@ -1,6 +1,7 @@
 """Plain values in sections, as a TOML file has them, into dataclasses: every name known, every value of its type."""
 
 import tomllib
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 from elman.errors import ConfigError
@@ -18,6 +19,20 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is not TOML ({error}).", "Mend that line.") from error
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        It is not TOML, or not UTF-8.
+    """
+    try:
+        return parse_toml(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 ({error}).", "Save it as UTF-8.") from error
 
 
 def build(section: Any, table: Any, where: str) -> Any:

@@ -19,6 +19,7 @@ from elman.data.describe import describe
 from elman.data.imdb import CONTENT, open_imdb, validation_places
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, TestSplitLocked
+from elman.files import write_json
 from elman.text import words
 
 Reviews = dict[str, bytes]
@@ -131,6 +132,15 @@ def test_a_network_that_does_not_answer_is_given_up_soon(monkeypatch: pytest.Mon
     with pytest.raises(DataError, match="no answer"):
         open_imdb(DataConfig())
     assert time.monotonic() - started < 1
+
+
+def test_what_another_process_is_preparing_is_not_taken_for_the_cached_one(
+    own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_json(own_cache / "imdb" / ".abc.1234.partial" / "source.json", {"checksum": CONTENT})
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(OSError("no network")))
+    with pytest.raises(DataError, match="not in the cache"):
+        open_imdb(DataConfig())
 
 
 def test_every_truncation_is_refused_and_leaves_nothing(archive: Path, tmp_path: Path, own_cache: Path) -> None:

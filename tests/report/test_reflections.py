@@ -13,7 +13,7 @@ from elman import report
 from elman.report import reflections as say
 from elman.report.reflections import REFLECTIONS, reflect
 from elman.report.reflections.comparisons import differences
-from elman.report.reflections.limits import limits
+from elman.report.reflections.limits import limits as limits_of
 from elman.report.study_figures import PICTURES
 from elman.study.kinds import KINDS
 
@@ -72,7 +72,7 @@ def writer(**changed: Any) -> Figures:
     return {
         "data": {"level": "char"},
         "summary": {
-            "excess_nats_per_token": figure(changed.get("excess", 0.01), 0.002),
+            "excess_nats_per_token": figure(changed.get("excess", 0.01), changed.get("half", 0.002)),
             "floor_nats_per_token": figure(0.5, None),
             "grammatical_share": figure(changed.get("share", 0.995), 0.001),
         },
@@ -226,6 +226,20 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
     ),
     (say.no_better_than_guessing, {"a": classifier(accuracy=0.505)}, {"a": classifier()}, "Of a it cannot", ""),
     (
+        say.overfitting,
+        {"a": classifier(losses=[(0.3, 0.35), (0.31, 0.38)]), "b": classifier()},  # a got worse in both
+        {"a": classifier(losses=[(0.3, 0.39), (0.29, 0.38)])},
+        "b had not begun",
+        "a had not begun",
+    ),
+    (
+        say.clipping_acted,
+        {"a": classifier(clipped_share=None) | {"grad_clip_norm": 1.0}, "b": classifier(clipped_share=None)},
+        {"a": classifier(clipped_share=None) | {"grad_clip_norm": None}, "b": classifier(clipped_share=None)},
+        "The gradients of b were not",
+        "The gradients of a and b were not",
+    ),
+    (
         say.clipping_acted,
         {"a": classifier()},
         {"a": classifier(clipped_share=None)},
@@ -235,8 +249,15 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
     (
         say.distance_to_floor,
         {"a": writer()},
-        {"a": writer(excess_low=-0.001)},
+        {"a": writer(excess_low=-0.001, half=0.02)},
         "a is 0.01000 (0.00800 to 0.01200) nats a token above the floor of 0.5000.",
+        "cannot be told from the generator",
+    ),
+    (
+        say.distance_to_floor,  # each seed by itself might be chance; all of them together are not
+        {"a": writer(excess_low=-0.001)},
+        {"a": writer(excess_low=-0.001, half=0.02)},
+        "floor of 0.5000.",
         "cannot be told from the generator",
     ),
     (say.learnt, {"a": writer()}, {"a": writer(share=0.98)}, "99.00% of the samples or more", "Fewer than 99.00%"),
@@ -265,6 +286,13 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         say.padding_grows,
         {"mean_length": 5, "rows": SLOPE},
         {"mean_length": 5, "rows": LEVEL},
+        "batches of 1 are 0.00% padding, batches of 9 50.00%",
+        "does not grow",
+    ),
+    (
+        say.padding_grows,
+        {"mean_length": 5, "rows": SLOPE[::-1]},
+        {"mean_length": 5, "rows": LEVEL[::-1]},
         "batches of 1 are 0.00% padding, batches of 9 50.00%",
         "does not grow",
     ),
@@ -348,7 +376,14 @@ def test_limits_are_those_of_the_results() -> None:
         }
 
     study = {"data_missing": None}
+
+    def limits(study: Figures, steps: list[Figures], *, opened: bool = False) -> list[str]:
+        return limits_of(study, steps, opened=opened)
+
     one = " ".join(limits(study, [result("classifier", [0])]))
+    opened = " ".join(limits(study, [result("classifier", [0]), result("final", [0], "failed")], opened=True))
+    assert "were not opened" not in opened
+    assert "The test texts were opened, but nothing" in opened
     assert "s: one seed each" in one
     assert "test texts were not opened" in one
     assert "The best epoch of s was chosen" in one

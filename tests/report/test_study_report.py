@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from elman.errors import RunError
+from elman.files import write_json
 from elman.progress import seconds
 from elman.report.pages import MARKDOWN
 from elman.report.study import write_report
@@ -157,6 +158,25 @@ def test_a_text_may_name_a_figure_and_says_where_it_is_not_there(own_study: Path
     (own_study / "study.json").write_text(json.dumps(study))
     write_report(own_study)
     assert "Ids: 51; (not measured); (not measured); (not measured)." in (own_study / "report.md").read_text()
+
+
+def test_models_of_a_known_law_and_of_text_stand_in_tables_of_their_own(own_study: Path) -> None:
+    study = json.loads((own_study / "study.json").read_text())
+    [question] = [each for each in study["questions"] if any(step["name"] == "clipped" for step in each["steps"])]
+    result = json.loads((own_study / "results" / "clipped.json").read_text())
+    figures = result["figures"]
+    bits = figures["summary"]["excess_nats_per_token"] | {"mean": 7.1875, "low": None, "high": None}
+    text = {name: figures[name] for name in figures if name not in ("generalisation", "temperatures", "prompts")}
+    text |= {"summary": {"val_bits_per_token": bits, "val_perplexity": bits}}
+    for place in (0, len(question["steps"])):
+        name = f"text-{place}"
+        question["steps"].insert(place, question["steps"][0] | {"name": name, "digest": result["digest"]})
+        write_json(own_study / "results" / f"{name}.json", result | {"step": name, "figures": text})
+    write_json(own_study / "study.json", study)
+    write_report(own_study)
+    report = (own_study / "report.md").read_text()
+    assert report.count("| 7.1875 | 7.1875 |") == 2
+    assert report.count("| clipped | 0.0") == 1
 
 
 def test_the_page_is_one_file_for_light_and_dark(smoke_study: Path) -> None:

@@ -81,13 +81,13 @@ def of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
     return f'[[questions]]\nkind = "note"\nsteps = [{", ".join(lines)}]'
 
 
-@pytest.mark.usefixtures("no_network")
 def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
     with alone(tmp_path, "worked on"), pytest.raises(RunError, match="is being worked on by another process"):
         run_study(read_study("smoke"), tmp_path)
     assert not (tmp_path / "study.json").exists()
 
 
+@pytest.mark.usefixtures("no_network")
 def test_without_imdb_it_says_so_at_the_start_in_the_report_and_in_the_last_line(tmp_path: Path) -> None:
     lines: list[str] = []
     path = run_study(parse_study(TINY, "tiny"), tmp_path / "study", lines.append)
@@ -328,6 +328,41 @@ def test_what_was_begun_on_imdb_is_not_mixed_with_other_data(
     (tmp_path / "study" / "results" / "two.json").unlink()
     with pytest.raises(DataError, match="not in the cache"):
         run_study(study, tmp_path / "study", lambda _: None)
+    shorter = parse_study(TINY.replace('name = "imdb"', 'name = "imdb", max_length = 5'), "tiny")
+    assert shorter != study
+    with pytest.raises(DataError, match="not in the cache"):  # what was done otherwise is not replaced either
+        run_study(shorter, tmp_path / "study", lambda _: None)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_other_rules_in_a_language_s_file_repeat_its_steps(tmp_path: Path) -> None:
+    law = tmp_path / "even_ones.toml"
+    law.write_text((Path(__file__).parents[2] / "docs" / "languages" / "even_ones.toml").read_text())
+    text = f"[[questions]]\nsteps = [{{ name = 'strings', kind = 'data', data = {{ name = '{law}', strings = 50 }} }}]"
+    checksums = []
+    rarer = law.read_text().replace('even" = 0.45', 'even" = 0.35').replace('odd" = 0.45', 'odd" = 0.55')
+    for rules in (law.read_text(), law.read_text(), rarer):
+        law.write_text(rules)
+        run_study(parse_study(text, "mine"), tmp_path / "study", lambda _: None)
+        result = json.loads((tmp_path / "study" / "results" / "strings.json").read_text())
+        checksums.append(result["figures"]["checksum"])
+    assert checksums[0] == checksums[1] != checksums[2]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_no_seed_of_other_data_is_taken(tmp_path: Path, make_archive: Any, reviews: dict[str, bytes]) -> None:
+    first = make_archive(reviews, "first.tar.gz")
+    name = next(name for name in reviews if "/train/pos/" in name)
+    other = make_archive({**reviews, name: b"An altogether different review."}, "other.tar.gz")
+    text = TINY.replace('name = "one",', 'name = "one", seeds = [0],')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELMAN_IMDB", str(first))
+        run_study(parse_study(text, "tiny"), tmp_path / "study", lambda _: None)
+        patch.setenv("ELMAN_IMDB", str(other))
+        lines: list[str] = []
+        with pytest.raises(RunError, match="1 of 3 steps failed: ranking"):  # step two is of the first archive
+            run_study(parse_study(text.replace("[0]", "[0, 1]"), "tiny"), tmp_path / "study", lines.append)
+    assert not any("done already: seed" in line for line in lines)
 
 
 def test_a_wrong_path_to_imdb_is_an_error_and_no_reason_to_fall_back(

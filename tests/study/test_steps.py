@@ -236,6 +236,25 @@ def test_language_models_of_several_seeds_are_compared_by_welch() -> None:
     assert pair["apart"] is True
 
 
+def reader(vocab_size: int = 8_000, tokens: int = 100) -> dict[str, Any]:
+    """Results of a language model of texts whose law nobody knows."""
+    bits = {"mean": 7.0, "low": None, "high": None, "interval": None, "values": [7.0]}
+    figures = {
+        "data": {"checksum": "a", "level": "word", "vocab_size": vocab_size},
+        "summary": {"val_bits_per_token": bits},
+        "by_seed": [{"val": {"tokens": tokens}}],
+    }
+    return {"kind": "language-model", "figures": figures}
+
+
+def test_bits_of_other_tokens_are_not_compared() -> None:
+    """With 500 words most targets are .unk, which is easy to predict."""
+    assert compared({"a": reader(), "b": reader()})["measure"] == "val_bits_per_token"
+    for other in (reader(vocab_size=500), reader(tokens=50)):
+        with pytest.raises(ConfigError, match="compare"):
+            compared({"a": reader(), "b": other})
+
+
 def test_what_cannot_be_compared_is_refused() -> None:
     one = classifier([[1, 0]])
     for needs in (

@@ -73,7 +73,8 @@ def train(
     try:
         summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
     except BaseException:
-        directory.drop_if_untrained()
+        if resume is None:  # another process may be at it
+            directory.drop_if_untrained()
         raise
     print(f"{directory.config.loop.keep} epoch {summary['best_epoch']}: {summary['headline']}")
 
@@ -179,7 +180,7 @@ def tune(
     """
     from elman.options import command_line
     from elman.report.terminal import print_search
-    from elman.tables import parse_toml
+    from elman.tables import read_toml
     from elman.tuning import Search, default_space, parse_space
     from elman.tuning import tune as tune_model
     from elman.tuning.space import configured, narrowed
@@ -187,10 +188,7 @@ def tune(
     start = preset_of(absolute_name(data), options.data)
     tables = absolute(given_tables(options))
     config = start.with_tables({**tables, "loop": {"threads": 1, **tables["loop"]}}, "the command line")
-    if space is None:
-        wanted = default_space(config)
-    else:
-        wanted = parse_space(parse_toml(space.read_text(encoding="utf-8"), str(space)), str(space))
+    wanted = default_space(config) if space is None else parse_space(read_toml(space), str(space))
     search = Search(
         config=config,
         space=narrowed(wanted, tables),

@@ -76,7 +76,7 @@ def find_entry(source: str | None) -> Path:
         if not path.exists():
             raise DataError(f"There is no IMDb archive at {named}.", "Give --imdb or ELMAN_IMDB the path of one.")
         return _entry_of(path)
-    for known in cache_root().glob("imdb/*/source.json"):
+    for known in cache_root().glob("imdb/[!.]*/source.json"):  # not one that another process is making
         if read_json(known)["checksum"] == CONTENT:
             return known.parent
     return _entry_of(download())

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined
+from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined, TemplateError
 
-from elman.errors import DataError, RunError
+from elman.errors import ConfigError, DataError, RunError
 from elman.files import read_json, write_text
 from elman.report.pages import write_html, write_pdf
 from elman.report.reflections import reflect
@@ -56,12 +56,18 @@ def write_report(directory: Path) -> Path:
         done=done,
         machines=machines,
         configurations=shared_configurations(done),
-        limits=limits(study, [*results.values()]),
+        limits=limits(study, [*results.values()], opened=was_opened(directory)),
         seconds_in_all=sum(result["seconds"] for result in done.values()),
     )
     write_text(directory / "report.md", source)
     write_pdf(directory, source)
     return write_html(directory, source)
+
+
+def was_opened(directory: Path) -> bool:
+    """Whether the test split was opened for the study, also where no step that did so came to its end."""
+    seeds = (read_json(path) for path in directory.glob("results/*/seed-*.json"))
+    return (directory / "ledger.json").exists() or any("opening" in seed.get("figures", {}) for seed in seeds)
 
 
 def shared_configurations(done: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -138,8 +144,14 @@ def _steps(study: dict[str, Any]) -> Iterable[dict[str, str]]:
     return (step for question in study["questions"] for step in question["steps"])
 
 
-def _filled(text: str, results: dict[str, Any]) -> str:
-    """Put figures into a question's text; one that is not there is said not to be."""
+def filled(text: str, results: dict[str, Any]) -> str:
+    """Put figures into a question's text; one that is not there is said not to be.
+
+    Raises
+    ------
+    ConfigError
+        The text asks for what cannot be.
+    """
 
     class Absent(ChainableUndefined):
         def __str__(self) -> str:
@@ -147,7 +159,13 @@ def _filled(text: str, results: dict[str, Any]) -> str:
 
     environment = Environment(undefined=Absent)
     environment.filters |= {name: _or_absent(write, Absent) for name, write in {**FILTERS, "length": len}.items()}
-    return environment.from_string(text).render(steps=results).strip()
+    try:
+        return environment.from_string(text).render(steps=results).strip()
+    except (TemplateError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"The figures in {text.strip()!r} cannot be filled in ({error}).",
+            "Write steps['NAME'] where a name has a dash; docs/study.md says what can stand there.",
+        ) from error
 
 
 def _or_absent(write: Any, absent: type) -> Any:
@@ -159,7 +177,11 @@ def _question(directory: Path, number: int, question: dict[str, Any], results: d
     groups = [*_groups(directory, number, question, results)]
     said = {group["kind"]: group["reflections"][0] for group in groups if group["reflections"]}
     findings = [finding for kind, finding in said.items() if kind != "data" or len(said) == 1]
-    return {**question, "text": _filled(question["text"], results), "groups": groups, "findings": findings}
+    try:
+        text = filled(question["text"], results)
+    except ConfigError as error:
+        text = f"({error.problem})"
+    return {**question, "text": text, "groups": groups, "findings": findings}
 
 
 def _groups(

@@ -97,14 +97,21 @@ def _measure(results: dict[str, dict[str, Any]]) -> str:
     if len(results) < 2:
         raise ConfigError("There is nothing to compare.", "Let the step need two others or more.")
     figures = [result["figures"] for result in results.values()]
-    data = {texts_of(found) for found in figures if "data" in found}
     for measure in MEASURES:
-        if len(data) == 1 and all(measure in found.get("summary", {}) for found in figures):
-            return measure
+        if all(measure in found.get("summary", {}) for found in figures):
+            data = {texts_of(found) for found in figures if "data" in found}
+            tokens = {_tokens(found) for found in figures} if measure == "val_bits_per_token" else {()}
+            if len(data) == len(tokens) == 1:
+                return measure
     raise ConfigError(
         f"The steps {', '.join(results)} cannot be compared: they have no figure in common, or differ in data.",
         "Compare classifiers of the same texts, or language models of the same strings.",
     )
+
+
+def _tokens(figures: dict[str, Any]) -> tuple[int, int]:
+    """Return what bits a token are bits of: how many different tokens there are, and how many in the texts."""
+    return figures["data"]["vocab_size"], figures["by_seed"][0]["val"]["tokens"]
 
 
 def _tested(work: Work, better: str, worse: str, measure: str, alpha: float) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from typing import Any, Literal
 from elman.config import Accelerator, RunConfig
 from elman.errors import ConfigError
 from elman.presets import preset
+from elman.report.study import filled
 from elman.study.kinds import KINDS, Kind
 from elman.tables import build, parse_toml
 
@@ -143,6 +144,7 @@ def parse_study(text: str, name: str) -> Study:
     processes = tables.get("processes", 1)
     questions: list[Question] = []
     earlier: dict[str, Step] = {}
+    _check_sections({**bases, **{f"fallback {base}": table for base, table in fallbacks.items()}}, name)
     for number, table in enumerate(_tables(tables, "questions", name), start=1):
         where = f"{name}, question {number}"
         shared = {key: value for key, value in table.items() if key not in ("title", "text", "steps")}
@@ -150,6 +152,7 @@ def parse_study(text: str, name: str) -> Study:
         for found in _tables(table, "steps", where):
             steps.append(_step(shared | found, bases, fallbacks, earlier, where, processes))
             earlier[steps[-1].name] = steps[-1]
+        filled(table.get("text", ""), {})  # so that a slip is met before hours of work, not behind them
         questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), tuple(steps)))
     return Study(name, tables.get("title", name), tuple(questions), text)
 
@@ -176,6 +179,7 @@ def _step(
     if base is not None and base not in bases:
         raise ConfigError(f"{where}: there is no base {base!r}.", f"There are: {', '.join(bases) or 'none'}.")
     sections = {key: table[key] for key in SECTIONS if key in table}
+    _check_sections({name: sections}, where)
     own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     config = fallback = None
     if source:
@@ -196,6 +200,16 @@ def _step(
     if kind.reads == "source":
         _check_final(earlier[source], sections, options, where)
     return Step(name, table["kind"], options, config, fallback, needs, source, sections)
+
+
+def _check_sections(configurations: Any, where: str) -> None:
+    for name, sections in configurations.items() if isinstance(configurations, dict) else [(where, None)]:
+        for section, table in sections.items() if isinstance(sections, dict) else [("", None)]:
+            if not isinstance(table, dict):
+                raise ConfigError(
+                    f"{where}: {' '.join(filter(None, (name, section)))} is no table.",
+                    'Write, for instance, model = { layer = "lstm" }.',
+                )
 
 
 def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:

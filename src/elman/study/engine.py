@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from elman.config import RunConfig
 from elman.data.table import open_dataset
 from elman.errors import DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
 from elman.files import alone, read_json, write_json, write_text
@@ -19,7 +20,7 @@ from elman.report.study import write_report
 from elman.study.declaration import Step, Study
 from elman.study.kinds import KINDS
 from elman.study.seeds import CONTINUE, measured
-from elman.study.work import Datasets, Work
+from elman.study.work import Datasets, Work, sha256
 
 FORMAT = 2
 """The version of the result files; another one repeats every step."""
@@ -86,7 +87,7 @@ def _run(study: Study, directory: Path, report: Report, *, fallback: bool, missi
 def _data(study: Study, directory: Path) -> tuple[bool, SourceUnreachable | None]:
     """Open the data of all steps that are to be done, before hours are spent; return whether to fall back, and why.
 
-    What was begun on the real data is not mixed with results on other data.
+    What was begun on the real data is not mixed with results on other data, nor replaced by them.
     """
     digests = _digests(study, fallback=False)
     done = [_done(directory / "results" / f"{step.name}.json", digests[step.name]) is not None for step in study.steps]
@@ -99,11 +100,24 @@ def _data(study: Study, directory: Path) -> tuple[bool, SourceUnreachable | None
             open_dataset(data)
             opened.add(data)
         except SourceUnreachable as error:
-            begun = any(end for end, other in zip(done, study.steps, strict=True) if other.fallback is not None)
-            if begun or step.fallback is None:
+            if step.fallback is None or _begun_on_real_data(study, directory):
                 raise
             return True, error
     return False, None
+
+
+def _begun_on_real_data(study: Study, directory: Path) -> bool:
+    """Whether any result is there of a step that has a fallback and was not on it, whatever its configuration."""
+    try:
+        on_fallback = read_json(directory / "study.json")["data_missing"] is not None
+    except (DataError, KeyError, TypeError):
+        on_fallback = False
+    results = directory / "results"
+    return not on_fallback and any(
+        (results / f"{step.name}.json").exists() or any((results / step.name).glob("seed-*.json"))
+        for step in study.steps
+        if step.fallback is not None
+    )
 
 
 def _config(step: Step, *, fallback: bool) -> Any:
@@ -136,11 +150,18 @@ def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> 
             "options": options,
             "config": KINDS[step.kind].configuration(_config(step, fallback=fallback)),
             "needs": {need: whole[need] for need in step.needs},
+            **_language_file(_config(step, fallback=fallback)),
         }
         whole[step.name] = _digest(content)
         fewer = {name: value for name, value in options.items() if name not in without}
         found[step.name] = _digest(content | {"options": fewer})
     return found
+
+
+def _language_file(config: RunConfig | None) -> dict[str, str]:
+    """Return the digest of a language's own file, whose name stays when its rules change; nothing of other data."""
+    path = Path(config.data.name if config else "")
+    return {"language": sha256(path)} if path.suffix == ".toml" and path.is_file() else {}
 
 
 def _digest(content: dict[str, Any]) -> str:

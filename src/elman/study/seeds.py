@@ -32,13 +32,13 @@ def measured(work: Work, measure: Measure) -> dict[str, Any]:
         What one of the processes met.
     """
     options = work.options
-    if not isinstance(options, SeedOptions) or min(options.processes, len(options.seeds)) == 1:
+    if not isinstance(options, SeedOptions) or (beside := min(options.processes, len(options.seeds))) == 1:
         return measure(work)
     there = {seed: kept["seconds"] for seed in options.seeds if (kept := work.kept(seed)) is not None}
     missing = [seed for seed in options.seeds if seed not in there]
+    work.earlier.append(sum(there.values()) / beside)
     if not missing:
-        return measure(work)
-    work.earlier.append(sum(there.values()) / options.processes)
+        return measure(replace(work, earlier=[]))
     every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
     beside_each_other(
         min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE

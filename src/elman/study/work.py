@@ -110,12 +110,13 @@ class Work:
         return self.directory / "results" / self.name / f"seed-{seed}.{ending}"
 
     def kept(self, seed: int) -> dict[str, Any] | None:
-        """Return what is kept of a seed, if it is there and of this unit, and its probabilities lie beside it."""
+        """Return what is kept of a seed, if it is there, of this unit and data, and its probabilities lie beside it."""
         try:
             found: dict[str, Any] = read_json(self.seed_path(seed))
             figures, _ = found["figures"], found["seconds"]
             whole = "probabilities" not in figures or figures["probabilities"] == sha256(self.seed_path(seed, "npy"))
-            return found if whole and found["unit"] == self.unit else None
+            same = (found["unit"], found["data"]) == (self.unit, self._checksum())
+            return found if whole and same else None
         except (DataError, OSError, KeyError, TypeError):
             return None  # it is not there, or was torn
 
@@ -129,8 +130,12 @@ class Work:
         started = time.monotonic()
         figures = measure(seed)
         spent = time.monotonic() - started
-        write_json(path, {"unit": self.unit, "seconds": spent, "machine": machine(), "figures": figures})
+        kept = {"unit": self.unit, "data": self._checksum(), "seconds": spent, "machine": machine(), "figures": figures}
+        write_json(path, kept)
         return figures
+
+    def _checksum(self) -> str:
+        return self.dataset().checksum
 
     def trained(self, seed: int, config: RunConfig | None = None, dataset: Dataset | None = None) -> Run:
         """Return a finished run of that seed; what is trained already, and has its weights, is not trained again.
@@ -138,7 +143,7 @@ class Work:
         ``config`` and ``dataset`` stand in for the step's own.
         """
         config, dataset = with_seed(config or self.config, seed), dataset or self.dataset()
-        path = self.directory / "runs" / f"{self.name}-{_digest(config)}"
+        path = self.directory / "runs" / f"{self.name}-{_digest(config, dataset)}"
         if (path / "config.toml").exists() and not (path / "vocab.json").exists():
             shutil.rmtree(path)  # its weights were dropped
         run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
@@ -199,5 +204,5 @@ def check_positive(name: str, values: Sequence[float]) -> None:
         raise ConfigError(f"{name} cannot be {list(values)}.", "Give numbers above zero.")
 
 
-def _digest(config: RunConfig) -> str:
-    return hashlib.sha256(config.to_toml().encode()).hexdigest()[:8]
+def _digest(config: RunConfig, dataset: Dataset) -> str:
+    return hashlib.sha256(f"{config.to_toml()}{dataset.checksum}".encode()).hexdigest()[:8]

@@ -63,9 +63,9 @@ def read_log(study: Study) -> Log:
 
 
 def best_so_far(log: Log) -> Iterator[Point]:
-    """Yield the best value after every epoch of every trial that has ended.
+    """Yield the best value after every epoch of every complete trial; of others, never chosen, the time counts.
 
-    Where the weights after the last epoch are what is kept, only the end of a complete trial counts.
+    Where the weights after the last epoch are what is kept, only the end of a trial counts.
     """
     better = max if log["direction"] == "maximize" else min
     last_alone = log.get("search", {}).get("loop.keep") == "last"
@@ -75,9 +75,9 @@ def best_so_far(log: Log) -> Iterator[Point]:
         if trial["state"] == "running":
             continue
         begun += 1
-        counted = trial["epochs"]
+        counted = trial["epochs"] if trial["state"] == "complete" else []
         if last_alone:
-            counted = counted[-1:] if trial["state"] == "complete" else []
+            counted = counted[-1:]
         for epoch in counted:
             best = epoch["value"] if best is None else better(best, epoch["value"])
             yield Point(begun, spent + epoch["seconds"], best)

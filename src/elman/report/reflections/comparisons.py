@@ -39,9 +39,12 @@ def gospel(found: Figures) -> str:
     if found["measure"] not in ("val_accuracy", "test_accuracy") or len(expected) < 3:
         return ""
     mine = [name for name in order if name in expected]
+    steps = {row["step"] for row in found["order"] if row["model"] in expected}
+    compared = [pair for pair in found["pairs"] if {pair["better"], pair["worse"]} <= steps]
+    doubt = "" if all(pair["apart"] for pair in compared) else ", though not all of them can be told apart"
     if mine == expected:
-        return "The order that is usually expected, lstm before elman before mlp, is the order found."
-    return f"The usual expectation, lstm before elman before mlp, is not what was found: {', then '.join(mine)}."
+        return f"The order that is usually expected, lstm before elman before mlp, is the order found{doubt}."
+    return f"The usual expectation, lstm before elman before mlp, is not what was found: {', then '.join(mine)}{doubt}."
 
 
 def too_small_to_be_shown(found: Figures) -> str:

@@ -51,7 +51,7 @@ def vocabulary(found: Figures) -> str:
 
 def padding_grows(found: Figures) -> str:
     """Say whether padding grows with the batch, by how much, and why."""
-    rows = found["rows"]
+    rows = sorted(found["rows"], key=lambda row: row["batch_size"])
     first, last = rows[0], rows[-1]
     if not last["random"] > first["random"]:
         return (
@@ -68,7 +68,7 @@ def padding_grows(found: Figures) -> str:
 
 def sorting_helps(found: Figures) -> str:
     """Say what sorting by length does to padding, at the largest batch."""
-    last = found["rows"][-1]
+    last = max(found["rows"], key=lambda row: row["batch_size"])
     if last["sorted"] < last["random"]:
         return (
             f"Sorted by length, batches of {count(last['batch_size'])} are {percent(last['sorted'])} padding instead of"

@@ -21,7 +21,9 @@ def distance_to_floor(steps: Steps) -> str:
             continue
         figure, floor = found["summary"]["excess_nats_per_token"], found["summary"]["floor_nats_per_token"]["mean"]
         distance = f"{with_interval(figure, excess)} nats a token above the floor of {nats(floor)}"
-        within_chance = all(seed["grade"]["fresh"]["excess_low"] <= 0 for seed in found["by_seed"])
+        within_chance = (figure["low"] is None or figure["low"] <= 0) and all(
+            seed["grade"]["fresh"]["excess_low"] <= 0 for seed in found["by_seed"]
+        )
         same = ", no more than chance explains: it cannot be told from the generator" if within_chance else ""
         said.append(f"{name} is {distance}{same}")
     return "; ".join(said) + "."
@@ -89,7 +91,8 @@ def generalises(steps: Steps) -> str:
             rows = known.get(key, []) if known else []
             broken = next((row for row in rows if row["accuracy"]["mean"] < HELD), None)
             if rows and broken is None:
-                said.append(f"{name} holds up to {count(rows[-1]['factor'])} times as {what} as in training")
+                most = f"{count(rows[-1]['factor'])} times as {what} as in training, the most that was tried"
+                said.append(f"{name} holds up to {most}")
             elif broken:
                 where = f"{count(broken['factor'])} times as {what} as in training"
                 said.append(f"{name} fails at {where} ({percent(broken['accuracy']['mean'])})")

@@ -8,8 +8,18 @@ from elman.report.steps import Figures
 from elman.report.wording import count, listed
 
 
-def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
-    """Say what the results cannot show; ``steps`` are whole results."""
+def limits(study: dict[str, Any], steps: Sequence[Figures], *, opened: bool) -> list[str]:
+    """Say what the results cannot show.
+
+    Parameters
+    ----------
+    study
+        As it was declared.
+    steps
+        Whole results.
+    opened
+        Whether the test split was, as the ledger or the seeds say.
+    """
     said = []
     done = [step for step in steps if step["status"] == "done"]
     single = [
@@ -36,7 +46,9 @@ def limits(study: dict[str, Any], steps: Sequence[Figures]) -> list[str]:
         said.append(
             "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
         )
-    if classifiers and not tested:
+    if opened and not tested:
+        said.append("The test texts were opened, but nothing that was measured on them came to its end.")
+    elif classifiers and not tested:
         said.append("The test texts were not opened.")
     openings = {step["step"]: step["figures"]["opening"]["earlier"] for step in done if step["kind"] == "final"}
     if any(openings.values()):

@@ -7,7 +7,7 @@ from elman.report.wording import count, listed, percent
 def overfitting(steps: Steps) -> str:
     """Name the classifiers whose loss on validation rose while that on training still fell."""
     past = [f"{name} after epoch {count(epoch)}" for name, found in steps.items() if (epoch := _turning_point(found))]
-    rest = [name for name, found in steps.items() if len(found["epochs"]) > 1 and not _turning_point(found)]
+    rest = [name for name, found in steps.items() if len(found["epochs"]) > 1 and _ends_at_its_best(found)]
     if not past and not rest:
         return ""
     if not past:
@@ -17,10 +17,17 @@ def overfitting(steps: Steps) -> str:
     )
 
 
+def _losses(found: Figures) -> list[float]:
+    return [entry["val_cross_entropy_nats"]["mean"] for entry in found["epochs"]]
+
+
+def _ends_at_its_best(found: Figures) -> bool:
+    return _losses(found)[-1] == min(_losses(found))
+
+
 def _turning_point(found: Figures) -> int:
-    """Return the epoch after which validation got worse while training got better; 0 where it is the last."""
-    entries = found["epochs"]
-    val = [entry["val_cross_entropy_nats"]["mean"] for entry in entries]
+    """Return the epoch after which validation got worse while training got better; 0 where there is none."""
+    entries, val = found["epochs"], _losses(found)
     train = [entry["train_loss_nats"]["mean"] for entry in entries]
     lowest = min(range(len(val)), key=val.__getitem__)
     return lowest + 1 if val[-1] > val[lowest] and train[-1] < train[lowest] else 0
@@ -44,6 +51,6 @@ def clipping_acted(steps: Steps) -> str:
         for name, found in steps.items()
         if found["clipped_share"] is not None
     ]
-    free = [name for name, found in steps.items() if found["clipped_share"] is None]
+    free = [name for name, found in steps.items() if not found.get("grad_clip_norm") and found["clipped_share"] is None]
     parts = [f"Share of logged updates whose gradient was longer than the limit and was clipped: {listed(said)}."]
     return " ".join((parts if said else []) + ([f"The gradients of {listed(free)} were not clipped."] if free else []))
