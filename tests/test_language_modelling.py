@@ -268,7 +268,12 @@ def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
         ("brackets", {"data": {"max_symbols": 1}}, "."),
         ("brackets", {"model": {"layer": "mlp"}}, "earlier token"),
         ("brackets", {"model": {"bidirectional": True}}, "sees the token"),
-        ("brackets", {"data": {"task": "classification"}}, "no classes"),
+        ("brackets", {"data": {"task": "classification"}}, "--samples is for language models"),
+        (
+            "brackets",
+            {"data": {"task": "classification"}, "loop": {"samples": 1_000, "max_new_tokens": 2_000}},
+            "no classes",
+        ),
         ("brackets", {"model": {"tied": True}}, "agree"),
         ("toy", {"data": {"level": "word"}}, "toy-words"),
         ("imdb", {"batches": {"packed": True}}, "--packed"),

@@ -18,7 +18,7 @@ import pytest
 from optuna.trial import Trial, TrialState
 
 from elman import training
-from elman.config import RunConfig
+from elman.config import DataConfig, RunConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
@@ -27,6 +27,7 @@ from elman.processes import beside_each_other
 from elman.runs import Run
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
+from elman.tuning import trial as one_trial
 from elman.tuning.database import PRUNED_AFTER_TRIALS, PRUNED_FROM_EPOCH, database_url, is_lost
 from elman.tuning.log import best_so_far
 from elman.tuning.space import flat
@@ -118,7 +119,7 @@ def test_what_was_drawn_follows_from_the_seed(search: Search, tmp_path: Path) ->
 
 def test_a_first_trial_that_was_lost_is_begun_again(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(searching, "train", raiser(RunError("The disk is broken.", "Mend it.")))
+        patch.setattr(one_trial, "train", raiser(RunError("The disk is broken.", "Mend it.")))
         with pytest.raises(RunError):
             tune(search, quiet)
     lost, *others = tune(replace(search, trials=2), quiet)["trials"]
@@ -164,7 +165,7 @@ def test_killed_between_an_epoch_and_its_report(
     whole = tune(search, quiet)
     stopped = replace(search, directory=tmp_path / "stopped")
     with monkeypatch.context() as patch:
-        patch.setattr(searching._Notes, "epoch", raiser(SystemExit()))
+        patch.setattr(one_trial._Notes, "epoch", raiser(SystemExit()))
         with pytest.raises(SystemExit):
             tune(stopped, quiet)
     assert timeless(tune(stopped, quiet)) == timeless(whole)
@@ -215,14 +216,14 @@ def test_weights_that_a_killed_process_left_are_swept(search: Search, monkeypatc
 
 
 def test_a_trial_that_diverges_is_ended_and_the_search_goes_on(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = searching.train
+    original = one_trial.train
 
     def train(run: Run, *arguments: Any) -> Any:
         if run.path.name == "trial-0001":
             raise NonFiniteLoss("In step 3 the loss became nan.", "Lower the rate.")
         return original(run, *arguments)
 
-    monkeypatch.setattr(searching, "train", train)
+    monkeypatch.setattr(one_trial, "train", train)
     log = tune(replace(search, trials=3), quiet)
     assert [trial["state"] for trial in log["trials"]] == ["complete", "pruned", "complete"]
     assert log["trials"][1]["reason"] == "In step 3 the loss became nan."
@@ -230,7 +231,7 @@ def test_a_trial_that_diverges_is_ended_and_the_search_goes_on(search: Search, m
 
 def test_a_trial_that_fails_says_why_and_does_not_count(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(searching, "train", raiser(MemoryError("too much")))
+        patch.setattr(one_trial, "train", raiser(MemoryError("too much")))
         with pytest.raises(MemoryError):
             tune(search, quiet)
     log = tune(replace(search, trials=2), quiet)
@@ -430,6 +431,8 @@ def test_of_a_language_model_the_least_cross_entropy_is_the_best(search: Search)
             "level": "char",
             "strings": 300,
             "held_out_strings": 100,
+            "synthetic_size": DataConfig.synthetic_size,
+            "synthetic_sentences": DataConfig.synthetic_sentences,
         },
         "model": {"layer": "rnn", "embedding_dropout": 0.0, "word_dropout": 0.0},
         "loop": {"samples": 5, "max_new_tokens": 20, "epochs": 2},
@@ -471,7 +474,7 @@ def test_another_kind_of_database_is_refused(search: Search, storage: str, messa
 
 def test_without_the_driver_the_line_that_installs_it_is_said(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "find_spec", lambda _: None)
-    with pytest.raises(ConfigError, match=r"pip install 'elman\[postgres\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'psycopg\[binary\]'"):
         tune(replace(search, storage="postgresql://host/name"), quiet)
 
 
