@@ -125,6 +125,15 @@ def test_a_run_begins_from_the_configuration_of_another(elman: Command, run: Pat
     assert second == first.replace("\nseed = 0", "\nseed = 7") != first
 
 
+def test_a_run_is_not_made_in_the_place_of_a_link(elman: Command, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    Path("link").symlink_to(tmp_path / "elsewhere")
+    code, _, err = elman("train", "synth-reviews", "--run", "link", *SMALL)
+    assert code == 2
+    assert "is a link" in err
+    assert elman("train", "synth-reviews", "--run", "link/run", *SMALL)[0] == 0
+
+
 def test_a_run_that_another_process_has_just_begun_is_not_removed(elman: Command, config: RunConfig) -> None:
     run = Run.create(Path("begun"), config, open_dataset(config.data))
     with run.locked():

@@ -245,7 +245,7 @@ def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
     drawn = language("ndfa").sample(23, random.Random(5))
     seen = []
     for fold in range(4):
-        data = {"strings": 23, "data_seed": 5, "folds": 4, "fold": fold}
+        data = {"strings": 23, "data_seed": 5, "folds": 4, "fold": fold, "held_out_strings": 20_000}
         dataset = open_dataset(config_of("ndfa", data=data).data)
         train, val = (
             ["".join(dataset.vocab.decode(ids.tolist())) for ids in dataset.split(split)] for split in ("train", "val")
@@ -263,6 +263,10 @@ def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
         ("brackets", {"data": {"folds": 2_001}}, "no 2,001 folds"),
         ("brackets", {"data": {"folds": 5, "fold": 5}}, "no fold 5"),
         ("brackets", {"data": {"fold": 1}}, "--folds"),
+        ("brackets", {"data": {"folds": 5, "held_out_strings": 100}}, "no other strings"),
+        ("brackets", {"batches": {"packed": True, "shuffle": False}}, "in no order"),
+        ("brackets", {"batches": {"bptt": 8, "mask_padding": False}}, "padding alone"),
+        ("brackets", {"model": {"pooling": "mean"}}, "pools none"),
         ("brackets", {"data": {"max_length": 5}}, "--max-length"),
         ("brackets", {"data": {"vocab_size": 5}}, "--vocab-size"),
         ("brackets", {"data": {"max_symbols": 1}}, "."),

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from elman.config import OptimConfig
+from elman.errors import ConfigError
 from elman.models.embedding import Embedding
 from elman.optim import (
+    RowWiseAdam,
     average_decay,
     averaged,
     build_optimizers,
@@ -29,8 +31,18 @@ def step(model: nn.Module, optimizers: list[torch.optim.Optimizer], token_ids: T
         optimizer.zero_grad()
 
 
+@pytest.mark.parametrize("betas", [(0.9, 0.8), (0.95, 0.9), (0.9, 0.85)])
+def test_betas_whose_drift_cannot_be_followed_are_refused(betas: tuple[float, float]) -> None:
+    """With 0.9 and 0.8 a row that is read once was 8 million away after 3,000 steps, where dense Adam has it at 0.2."""
+    with pytest.raises(ConfigError, match="drift too far"):
+        OptimConfig(beta1=betas[0], beta2=betas[1])
+    OptimConfig(beta1=betas[0], beta2=betas[1], row_wise_embedding=False)
+    with pytest.raises(ValueError, match="drift too far"):
+        RowWiseAdam([torch.zeros(2, 2)], lr=0.1, betas=betas)
+
+
 @pytest.mark.parametrize("read", [range(6), range(0, 6, 2), [3]], ids=["all", "half", "one"])
-@pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.7), (0.0, 0.9)])
+@pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.9), (0.0, 0.9)])
 def test_row_wise_equals_dense_adam(betas: tuple[float, float], read: Sequence[int]) -> None:
     """Of six rows some are read in a step, some not for long; the rate falls; with (0.9, 0.7) a drift grows."""
     torch.manual_seed(0)
@@ -55,7 +67,7 @@ def test_row_wise_equals_dense_adam(betas: tuple[float, float], read: Sequence[i
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])
-@pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.7)])
+@pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.9)])
 def test_the_average_of_rows_is_that_of_dense_adam(betas: tuple[float, float], decay: float) -> None:
     """Looked at now and then; some rows were announced, some were not, and one is never read."""
     torch.manual_seed(0)

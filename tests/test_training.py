@@ -1,6 +1,7 @@
 """A training learns, can be stopped anywhere and goes on to the same bits, and leaves nothing half done."""
 
 import json
+import os
 import random
 import signal
 from collections.abc import Callable, Iterator
@@ -342,6 +343,42 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, config: RunConfig
     train(run, dataset, report=lambda _: None)
     found, _ = weights_and_log(run)
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
+
+
+def test_ctrl_c_behind_the_last_batch_is_met_too(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    """Whoever trains several runs, a study or a search, must not begin the next."""
+    run = Run.create(tmp_path / "run", config, dataset)
+
+    def drop(directory: Path) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with replaced(training, "drop_checkpoints", drop), pytest.raises(Interrupted, match="come to its end"):
+        train(run, dataset)
+    assert run.finished
+    assert train(run, dataset) == run.result("training")
+
+
+def test_ctrl_c_is_met_where_standard_error_is_gone(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    """As in ``elman train 2>&1 | tee log``: the same Ctrl-C ends tee."""
+
+    def gone(descriptor: int, content: bytes) -> int:
+        raise BrokenPipeError
+
+    run = Run.create(tmp_path / "run", config, dataset)
+    with replaced(os, "write", gone), interrupting(2), pytest.raises(Interrupted, match="after step 2"):
+        train(run, dataset)
+    assert run.checkpoints.exists()
+
+
+def test_an_epoch_s_figures_are_on_the_disk_before_the_state_that_counts_on_them(
+    tmp_path: Path, config: RunConfig, dataset: Dataset
+) -> None:
+    run, synced = Run.create(tmp_path / "run", config, dataset), []
+    with replaced(os, "fsync", synced.append):
+        run.log("step", {"step": 1})
+        assert not synced
+        run.log("epoch", {"step": 1})
+    assert synced
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:

@@ -4,6 +4,7 @@ The help of the command comes from the docstrings here, the run directory's ``co
 that cannot be is refused where the dataclass is made, so nothing later has to ask again.
 """
 
+import math
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from elman.text import Level
 
 MOST_PADDED = 100_000
 """The widest multiple that a batch can be rounded up to."""
+
+MOST_DRIFT = 0.96
+"""The highest β₁ / √β₂ at which ``RowWiseAdam`` comes to dense Adam's weights: of a long drift ε is a part."""
 
 FORMAT = 1
 """The version of the run directory that this code writes and reads."""
@@ -82,6 +86,8 @@ class DataConfig:
             )
         if not 0 <= self.fold < (self.folds or 1):
             raise ConfigError(f"There is no fold {self.fold} of {self.folds}.", "They are counted from 0.")
+        if self.folds is not None and self.held_out_strings != DataConfig.held_out_strings:
+            raise ConfigError("With --folds no other strings are held out.", "Leave out --held-out-strings.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +119,10 @@ class BatchConfig:
         _at_most(self, MOST_PADDED, "length_multiple")
         if self.packed and self.bptt is not None:
             raise ConfigError("A packed batch is read whole, so --packed and --bptt exclude each other.", "Drop one.")
+        if self.packed and not self.shuffle:
+            raise ConfigError("Packed batches are texts of any length, in no order.", "Leave out one of the two.")
+        if self.bptt is not None and not self.mask_padding:
+            raise ConfigError("--bptt skips what is padding alone.", "Leave out --bptt or --no-mask-padding.")
         if self.packed and not self.mask_padding:
             raise ConfigError("A packed batch has no padding to predict.", "Leave out --packed or --no-mask-padding.")
         _share(self, "length_noise")
@@ -177,7 +187,7 @@ class OptimConfig:
     """Adam: decay of the mean of squared gradients."""
     weight_decay: float = 0.0
     """AdamW's decay of all weights but the embedding."""
-    grad_clip_norm: float | None = 1.0
+    grad_clip_norm: float = 1.0
     """Scale the gradient down to this norm; 0 leaves it as it is."""
     row_wise_embedding: bool = True
     """Move only the embedding rows that the batch reads, to where dense Adam has them; else all of them, every step."""
@@ -191,6 +201,11 @@ class OptimConfig:
         _share(self, "beta1", "beta2", "ema_decay")
         if self.beta2 == 0:
             raise ConfigError("--beta2 must be above 0: Adam divides by that mean.", "Try 0.98.")
+        if self.row_wise_embedding and self.beta1 > MOST_DRIFT * math.sqrt(self.beta2):
+            raise ConfigError(
+                f"Rows that are not read drift too far with betas of {self.beta1} and {self.beta2} to be followed.",
+                "Give --no-row-wise-embedding, or a higher --beta2.",
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +298,8 @@ class RunConfig:
             "--samples": self.loop.samples != LoopConfig.samples,
             "--max-new-tokens": self.loop.max_new_tokens != LoopConfig.max_new_tokens,
         }
+        if language_model and self.model.pooling != ModelConfig.pooling:
+            raise ConfigError("A language model predicts at every step and pools none.", "Leave out --pooling.")
         for option, given in for_language_models.items():
             if given and not language_model:
                 raise ConfigError(f"{option} is for language models.", "Leave it out, or add --task language-model.")

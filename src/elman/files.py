@@ -88,8 +88,8 @@ def new_directory(path: Path) -> Iterator[Path]:
         partial.chmod(0o755)
         try:
             partial.rename(path)
-        except OSError:
-            if not path.is_dir():
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 ONE_PRESS_SECONDS = 1.0
@@ -30,7 +30,8 @@ def interruptible() -> Iterator[threading.Event]:
             return
         first = time.monotonic()
         interrupted.set()
-        os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print may not be interrupted by itself
+        with suppress(OSError):  # standard error may be a pipe to a process that the same Ctrl-C has ended
+            os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print cannot be called in a print
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -52,7 +52,7 @@ def model_nats(
                     each = F.cross_entropy(
                         logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PAD
                     )
-                    nats[batch.indices.numpy()] += each.view_as(targets).sum(dim=1, dtype=torch.float64).cpu().numpy()
+                    nats[batch.indices.numpy()] += each.view_as(targets).cpu().double().sum(dim=1).numpy()
                 meter.advance(batch.tokens)
                 after_batch()
     finally:

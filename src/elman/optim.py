@@ -8,7 +8,6 @@ dense form.
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,7 +17,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.adam import adam
 from torch.optim.swa_utils import AveragedModel
 
-from elman.config import OptimConfig
+from elman.config import MOST_DRIFT, OptimConfig
 from elman.models.embedding import Embedding, those_read
 
 NEGLIGIBLE = 1e-9
@@ -44,9 +43,11 @@ class RowWiseAdam(Optimizer):
 
         drift_t = Σ_s  η_s √(1 − β₂^s) / (1 − β₁^s) · (β₁ / √β₂)^(s−t)
 
-    This is exact but for ε, which is added to √v instead of to each √v_s: with ε = 1e-8 the drift behind a gradient of
-    1e-5 is off by 0.3%, behind one of 1e-6 by 3%. An average of the weights, a_s = d_s a_(s−1) + (1 − d_s) w_s, is
-    known as long as the weights are: with w_s and drift_t as they are after steps without a gradient,
+    This is exact but for ε, which is added to √v instead of to each √v_s: with ε = 1e-8 and the betas of
+    :class:`~elman.config.OptimConfig` the drift behind a gradient of 1e-5 is off by 0.3%, behind one of 1e-6 by 3%. The
+    nearer β₁ / √β₂ is to 1, the longer the drift and the greater the part of ε; above 0.96 it is refused. An average of
+    the weights, a_s = d_s a_(s−1) + (1 − d_s) w_s, is known as long as the weights are: with w_s and drift_t as they
+    are after steps without a gradient,
 
         a_s = left_t a_t + (1 − left_t) (w_s + m / √v · drift_t) − m / √v · D_t,
 
@@ -63,6 +64,8 @@ class RowWiseAdam(Optimizer):
     def __init__(
         self, tables: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
+        if betas[0] > MOST_DRIFT * math.sqrt(betas[1]):
+            raise ValueError(f"rows that are not read drift too far with betas of {betas} to be followed")
         # "fused" makes load_state_dict bring the count of steps to the table's device, where the fused kernel wants it.
         super().__init__(tables, {"lr": lr, "betas": betas, "eps": eps, "fused": True})
         self.averages: dict[Tensor, Tensor] = {}
@@ -206,8 +209,6 @@ class RowWiseAdam(Optimizer):
 
 def _reach(ratio: float) -> int:
     """Return after how many steps a drift, each of which is ``ratio`` times the one before, has come to rest."""
-    if ratio >= 1:
-        return sys.maxsize
     return math.ceil(math.log(NEGLIGIBLE) / math.log(ratio)) if ratio > 0 else 1
 
 
@@ -298,8 +299,8 @@ def set_learning_rate(optimizers: list[Optimizer], rate: float) -> None:
             group["lr"] = rate
 
 
-def clip_gradients(model: nn.Module, max_norm: float | None) -> Tensor:
-    """Scale all gradients down together so that their norm is at most ``max_norm``; None or 0 leaves them.
+def clip_gradients(model: nn.Module, max_norm: float) -> Tensor:
+    """Scale all gradients down together so that their norm is at most ``max_norm``; 0 leaves them.
 
     What ``torch.nn.utils.clip_grad_norm_`` does, for sparse gradients too, of which it looks at the rows in use.
 

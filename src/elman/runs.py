@@ -12,6 +12,7 @@ RUN/config.toml            every knob
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,8 @@ class Run:
             raise RunError(
                 f"{path} exists already.", f"Choose another --run, or continue it: elman train --resume {path}"
             )
+        if path.is_symlink() or path.is_mount():  # which nothing can be renamed to
+            raise RunError(f"{path} is a link or the root of a disk.", f"Name a folder in it: --run {path / 'run'}")
         identity = {
             "name": dataset.name,
             "level": dataset.level,
@@ -207,9 +210,12 @@ class Run:
             yield
 
     def log(self, kind: str, figures: dict[str, Any]) -> None:
-        """Add a line to ``metrics.jsonl``; ``figures`` has the ``step`` among it."""
+        """Add a line to ``metrics.jsonl``; ``figures`` has the ``step`` among it. An epoch's is on the disk then."""
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, **figures}) + "\n")
+            if kind == "epoch":  # the state that is kept next counts on it
+                file.flush()
+                os.fsync(file.fileno())
 
     def metrics(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the logged lines, all or those of one kind; a last line that is torn is left out."""

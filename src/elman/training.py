@@ -110,6 +110,10 @@ def train(
         summary = summarise(session)
         write_json(run.result_path("training"), summary)
         drop_checkpoints(run.checkpoints)
+        if interrupted.is_set():  # behind the last batch: whoever trains several must not begin the next
+            raise Interrupted(
+                f"Stopped; the training of {run.path} had come to its end.", "Nothing of it is left to do."
+            )
     return summary
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from elman.config import DataConfig
+from elman.data import imdb
 from elman.data.course import load_imdb
 from elman.data.describe import describe
 from elman.data.imdb import CONTENT, open_imdb, validation_places
@@ -141,6 +142,28 @@ def test_what_another_process_is_preparing_is_not_taken_for_the_cached_one(
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: (_ for _ in ()).throw(OSError("no network")))
     with pytest.raises(DataError, match="not in the cache"):
         open_imdb(DataConfig())
+
+
+def test_the_progress_of_a_download_ends_whatever_calls_are_made_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pooch resets a bar that has moved; one that is left open keeps standard output on its terminal."""
+    open_meters: set[object] = set()
+
+    class Watched(imdb.Meter):
+        def __enter__(self) -> "Watched":
+            open_meters.add(self)
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            open_meters.remove(self)
+
+        def advance(self, *_: object, **__: object) -> None:
+            assert self in open_meters
+
+    monkeypatch.setattr(imdb, "Meter", Watched)
+    meter = imdb._DownloadMeter()
+    for call in (lambda: meter.update(3), meter.reset, lambda: meter.update(3), meter.close, meter.close):
+        call()
+    assert not open_meters
 
 
 def test_every_truncation_is_refused_and_leaves_nothing(archive: Path, tmp_path: Path, own_cache: Path) -> None:

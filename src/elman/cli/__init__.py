@@ -5,6 +5,7 @@ import io
 import signal
 import sys
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -63,5 +64,6 @@ def _remedy(error: OSError) -> str:
 
 
 def _fail(problem: str, remedy: str, code: int) -> NoReturn:
-    Console(stderr=True).print(f"[bold red]elman:[/bold red] {escape(problem)}\n{escape(remedy)}", highlight=False)
+    with suppress(OSError):  # whoever read it may be gone
+        Console(stderr=True).print(f"[bold red]elman:[/bold red] {escape(problem)}\n{escape(remedy)}", highlight=False)
     sys.exit(code)

@@ -108,11 +108,14 @@ def download() -> Path:
     import pooch
 
     _ask_for_host()
-    downloader = pooch.HTTPDownloader(timeout=PATIENCE_SECONDS, progressbar=_DownloadMeter())
+    meter = _DownloadMeter()
+    downloader = pooch.HTTPDownloader(timeout=PATIENCE_SECONDS, progressbar=meter)
     try:
         return Path(pooch.retrieve(URL, f"md5:{MD5}", path=cache_root() / "downloads", downloader=downloader))
     except (OSError, ValueError) as error:  # what requests raises is an OSError; a wrong checksum is a ValueError
         raise _unreachable(str(error)) from error
+    finally:
+        meter.close()
 
 
 def _open(directory: Path) -> Dataset:
@@ -187,17 +190,22 @@ class _DownloadMeter:
     """The four calls that pooch makes of a progress bar."""
 
     total: int = 0
+    _meter: Meter | None = None
 
     def reset(self) -> None:
+        self.close()
         self._meter = Meter("downloading IMDb", max(self.total, 1), "bytes").__enter__()
 
     def update(self, count: int) -> None:
-        if not hasattr(self, "_meter"):
+        if self._meter is None:
             self.reset()
+        assert self._meter is not None
         self._meter.advance(count)
 
     def close(self) -> None:
-        self._meter.__exit__(None, None, None)
+        if self._meter is not None:
+            self._meter.__exit__(None, None, None)
+            self._meter = None
 
 
 def _ask_for_host() -> None:
