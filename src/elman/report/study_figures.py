@@ -245,9 +245,11 @@ def tested_and_expected(path: Path, steps: Steps) -> bool:
     axes.errorbar(
         mean, range(len(mean)), xerr=ends, fmt="o", color=COLOURS[0], capsize=3, markersize=4, label="found (95%)"
     )
+    axes.use_sticky_edges = False  # else a bar's end is the end of the axis, and what lies there is cut
     axes.set_yticks(range(len(by_test)), [*by_test])
     axes.set_ylim(len(by_test) - 0.5, -0.5)
     axes.grid(axis="x", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
     return _save(figure, axes, path)
 
 
