@@ -255,12 +255,15 @@ def tested_and_expected(path: Path, steps: Steps) -> bool:
 
 def searches(path: Path, steps: Steps) -> bool:
     """Draw the best so far on validation against the time that the trials took."""
-    figure, axes = _figure("time in trials (s)", "best so far on validation")
+    accuracy = all(found["metric"] == "val_accuracy" for found in steps.values())
+    quality = "accuracy so far, validation (%)" if accuracy else "so far on validation"
+    figure, axes = _figure("time in trials (min)", f"best {quality}")
     for name, found, colour, line in _styled(steps):
         points = found["best_so_far"]
         x = [*(point["seconds"] for point in points), found["seconds"]]  # what was tried last may have been no better
         y = [*(point["value"] for point in points), points[-1]["value"]]
-        axes.step(x, y, line, where="post", color=colour, label=name)
+        scale = 100 if accuracy else 1
+        axes.step(np.divide(x, 60), np.multiply(y, scale), line, where="post", color=colour, label=name)
     return _save(figure, axes, path)
 
 
