@@ -14,7 +14,7 @@ import tomli_w
 from cyclopts import Parameter
 
 from elman.errors import ConfigError
-from elman.tables import build, known, read_toml
+from elman.tables import build, check_tables, known, read_toml
 from elman.text import Level
 
 MOST_PADDED = 100_000
@@ -298,11 +298,11 @@ class RunConfig:
             "--samples": self.loop.samples != LoopConfig.samples,
             "--max-new-tokens": self.loop.max_new_tokens != LoopConfig.max_new_tokens,
         }
-        if language_model and self.model.pooling != ModelConfig.pooling:
-            raise ConfigError("A language model predicts at every step and pools none.", "Leave out --pooling.")
         for option, given in for_language_models.items():
             if given and not language_model:
                 raise ConfigError(f"{option} is for language models.", "Leave it out, or add --task language-model.")
+        if language_model and self.model.pooling != ModelConfig.pooling:
+            raise ConfigError("A language model predicts at every step and pools none.", "Leave out --pooling.")
 
     def to_toml(self) -> str:
         """Write every field that is not None, in sections."""
@@ -335,6 +335,7 @@ class RunConfig:
     def with_tables(self, tables: dict[str, Any], where: str) -> "RunConfig":
         """Return this configuration with the named fields changed."""
         mine = asdict(self)
+        check_tables(tables, where)
         known(tables, mine, "section", where)
         return self.from_tables({name: {**mine[name], **tables.get(name, {})} for name in mine}, where)
 

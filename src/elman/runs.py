@@ -12,7 +12,6 @@ RUN/config.toml            every knob
 """
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from elman.config import DataConfig, RunConfig, read_config
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
-from elman.files import alone, new_directory, read_json, write_json, write_text
+from elman.files import alone, append_line, new_directory, read_json, write_json, write_text
 from elman.text import Level
 from elman.vocab import Vocab
 
@@ -211,11 +210,12 @@ class Run:
 
     def log(self, kind: str, figures: dict[str, Any]) -> None:
         """Add a line to ``metrics.jsonl``; ``figures`` has the ``step`` among it. An epoch's is on the disk then."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, **figures}) + "\n")
-            if kind == "epoch":  # the state that is kept next counts on it
-                file.flush()
-                os.fsync(file.fileno())
+        path, line = self.path / "metrics.jsonl", json.dumps({"kind": kind, **figures})
+        if kind == "epoch":  # the state that is kept next counts on it
+            append_line(path, line)
+            return
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
     def metrics(self, kind: str | None = None) -> list[dict[str, Any]]:
         """Return the logged lines, all or those of one kind; a last line that is torn is left out."""

@@ -35,6 +35,21 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not UTF-8 ({error}).", "Save it as UTF-8.") from error
 
 
+def check_tables(tables: Any, where: str) -> None:
+    """Refuse what is not a table of tables.
+
+    Raises
+    ------
+    ConfigError
+        The whole, or one of its sections, is something else.
+    """
+    for name, found in {"": tables, **(tables if isinstance(tables, dict) else {})}.items():
+        if not isinstance(found, dict):
+            raise ConfigError(
+                f"{where}{f' {name}' if name else ''} is no table.", 'Write, for instance, model = { layer = "lstm" }.'
+            )
+
+
 def build(section: Any, table: Any, where: str) -> Any:
     """Build a dataclass from a table of plain values; a field that is not named has its default.
 

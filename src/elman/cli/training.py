@@ -67,8 +67,8 @@ def train(
     else:
         made = _start(data, config, options).with_tables(absolute(given_tables(options)), "the command line")
         dataset = open_dataset(made.data)
-        free = free_path(Path("runs"), f"{slug(made.data.name)}-{made.model.layer}")
-        directory = Run.create(run or free, made, dataset)
+        path = run or free_path(Path("runs"), f"{slug(made.data.name)}-{made.model.layer}")
+        directory = Run.create(path, made, dataset)
     print(f"run {directory.path}", flush=True)
     try:
         summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))

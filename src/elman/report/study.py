@@ -6,7 +6,7 @@ Every number in it comes from a result file, and every sentence about them from 
 """
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def write_report(directory: Path) -> Path:
         done=done,
         machines=machines,
         configurations=shared_configurations(done),
-        limits=limits(study, [*results.values()], opened=was_opened(directory)),
+        limits=limits(study, [*results.values()], opened=any(study_openings(directory))),
         seconds_in_all=sum(result["seconds"] for result in done.values()),
     )
     write_text(directory / "report.md", source)
@@ -64,10 +64,14 @@ def write_report(directory: Path) -> Path:
     return write_html(directory, source)
 
 
-def was_opened(directory: Path) -> bool:
-    """Whether the test split was opened for the study, also where no step that did so came to its end."""
-    seeds = (read_json(path) for path in directory.glob("results/*/seed-*.json"))
-    return (directory / "ledger.json").exists() or any("opening" in seed.get("figures", {}) for seed in seeds)
+def study_openings(directory: Path) -> Iterator[dict[str, Any]]:
+    """Yield the openings of the test split that the study's own ledger holds, then those that tested seeds hold."""
+    if (directory / "ledger.json").exists():
+        yield from read_json(directory / "ledger.json")
+    for path in sorted(directory.glob("results/*/seed-*.json")):
+        figures = read_json(path).get("figures", {})
+        if "opening" in figures:
+            yield figures["opening"]
 
 
 def shared_configurations(done: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:

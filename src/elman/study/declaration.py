@@ -29,7 +29,7 @@ from elman.errors import ConfigError
 from elman.presets import preset
 from elman.report.study import filled
 from elman.study.kinds import KINDS, Kind
-from elman.tables import build, parse_toml
+from elman.tables import build, check_tables, parse_toml
 
 Profile = Literal["smoke", "quick", "full"]
 FILES: dict[Profile, str] = {"smoke": "smoke.toml", "quick": "quick.toml", "full": "assignment.toml"}
@@ -144,7 +144,10 @@ def parse_study(text: str, name: str) -> Study:
     processes = tables.get("processes", 1)
     questions: list[Question] = []
     earlier: dict[str, Step] = {}
-    _check_sections({**bases, **{f"fallback {base}": table for base, table in fallbacks.items()}}, name)
+    for kind, declared in (("bases", bases), ("fallbacks", fallbacks)):
+        check_tables(declared, f"{name} {kind}")
+        for base, sections in declared.items():
+            check_tables(sections, f"{name} {kind}.{base}")
     for number, table in enumerate(_tables(tables, "questions", name), start=1):
         where = f"{name}, question {number}"
         shared = {key: value for key, value in table.items() if key not in ("title", "text", "steps")}
@@ -179,7 +182,7 @@ def _step(
     if base is not None and base not in bases:
         raise ConfigError(f"{where}: there is no base {base!r}.", f"There are: {', '.join(bases) or 'none'}.")
     sections = {key: table[key] for key in SECTIONS if key in table}
-    _check_sections({name: sections}, where)
+    check_tables(sections, where)
     own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     config = fallback = None
     if source:
@@ -200,16 +203,6 @@ def _step(
     if kind.reads == "source":
         _check_final(earlier[source], sections, options, where)
     return Step(name, table["kind"], options, config, fallback, needs, source, sections)
-
-
-def _check_sections(configurations: Any, where: str) -> None:
-    for name, sections in configurations.items() if isinstance(configurations, dict) else [(where, None)]:
-        for section, table in sections.items() if isinstance(sections, dict) else [("", None)]:
-            if not isinstance(table, dict):
-                raise ConfigError(
-                    f"{where}: {' '.join(filter(None, (name, section)))} is no table.",
-                    'Write, for instance, model = { layer = "lstm" }.',
-                )
 
 
 def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:

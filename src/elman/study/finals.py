@@ -10,9 +10,7 @@ All final steps of a study share one opening. A study is bound to the hypothesis
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from elman.errors import ConfigError, RunError
 from elman.evaluation import LogProbs, predict
 from elman.files import read_json, write_json, write_text
 from elman.inference import device_of, trained_model
+from elman.report.study import study_openings
 from elman.runs import Run
 from elman.sequences import Sequences
 from elman.statistics import SHARE, paired_bootstrap
@@ -241,15 +240,8 @@ def _keep_opening(directory: Path, entry: Opening) -> None:
 
 def _opening(directory: Path, checksum: str) -> Opening | None:
     """Return the study's opening of that data; should its file be lost, from the seeds that were tested."""
-    known = chain(_openings(directory), _openings_of_seeds(directory))
+    known = (Opening(**entry) for entry in study_openings(directory))
     return next((entry for entry in known if entry.checksum == checksum), None)
-
-
-def _openings_of_seeds(directory: Path) -> Iterator[Opening]:
-    for path in sorted(directory.glob("results/*/seed-*.json")):
-        figures = read_json(path).get("figures", {})
-        if "opening" in figures:
-            yield Opening(**figures["opening"])
 
 
 def _of_yardstick(source: dict[str, Any], whole: Dataset, test: Sequences) -> LogProbs:

@@ -1,11 +1,11 @@
 """A step that searches for the settings a model learns best with; later steps take what it found (``from = "…"``)."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from elman.errors import RunError
+from elman.errors import DataError, RunError
+from elman.files import read_json
 from elman.study.work import Work, check_positive, identity
 from elman.tuning import Search, best_so_far, default_space, parse_space, tune
 from elman.tuning.space import configured
@@ -55,12 +55,13 @@ def search(work: Work) -> dict[str, Any]:
     if options.processes > 1 and config.loop.threads is None:
         config = config.with_tables({"loop": {"threads": 1}}, work.name)
     kept = work.directory / "results" / work.name / "trials.json"
-    before = _logged(kept)
+    directory = work.directory / "runs" / f"{work.name}-{work.unit[:8]}"
+    work.earlier.append(_seconds_logged(kept, directory.name) / options.processes)
     log = tune(
         Search(
             config=config,
             space=space,
-            directory=work.directory / "runs" / f"{work.name}-{work.unit[:8]}",
+            directory=directory,
             trials=options.trials,
             hours=None if options.seconds is None else options.seconds / 3600,
             processes=options.processes,
@@ -68,8 +69,6 @@ def search(work: Work) -> dict[str, Any]:
         ),
         work.report,
     )
-    if before and before["study"] == log["study"]:
-        work.earlier.append(before["seconds"] / options.processes)
     if log["best"] is None:
         raise RunError(f"No trial of {work.name} came to its end.", "Give it more trials or more time.")
     best = log["trials"][log["best"]]
@@ -89,13 +88,13 @@ def search(work: Work) -> dict[str, Any]:
     }
 
 
-def _logged(path: Path) -> dict[str, Any] | None:
-    """Return the log that an earlier sitting left; one that cannot be read is for :func:`~elman.tuning.tune` to say."""
+def _seconds_logged(path: Path, study: str) -> float:
+    """Return what the trials of earlier sittings took; that a log is damaged is for ``tune`` to say."""
     try:
-        log = json.loads(path.read_text(encoding="utf-8"))
-        return {"study": log["study"], "seconds": float(log["seconds"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        log = read_json(path)
+        return float(log["seconds"]) if log["study"] == study else 0.0
+    except (DataError, KeyError, TypeError, ValueError):
+        return 0.0
 
 
 def _tells(points: list[dict[str, Any]], i: int) -> bool:

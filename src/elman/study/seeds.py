@@ -37,12 +37,11 @@ def measured(work: Work, measure: Measure) -> dict[str, Any]:
     there = {seed: kept["seconds"] for seed in options.seeds if (kept := work.kept(seed)) is not None}
     missing = [seed for seed in options.seeds if seed not in there]
     work.earlier.append(sum(there.values()) / beside)
-    if not missing:
-        return measure(replace(work, earlier=[]))
-    every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
-    beside_each_other(
-        min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE
-    )
+    if missing:
+        every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
+        beside_each_other(
+            min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE
+        )
     return measure(replace(work, earlier=[]))  # all are kept now; their time was this one's
 
 
