@@ -34,6 +34,7 @@ def test_a_value_that_is_a_default_elsewhere_is_still_given() -> None:
 def test_presets_suit_the_data() -> None:
     assert preset("imdb") == RunConfig()
     assert preset("brackets").data.task == preset("imdb", "language-model").data.task == "language-model"
+    assert preset("imdb", "pretraining").optim.learning_rate > preset("imdb").optim.learning_rate
     own = str(Path(__file__).parents[1] / "docs" / "languages" / "weather.toml")
     assert (preset(own).data.name, preset("toy-words").data.level, preset("toy").data.level) == (own, "word", "char")
     assert preset("dyck:k=2,p=0.4").data.task == "language-model"

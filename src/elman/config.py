@@ -32,7 +32,7 @@ Precision = Literal["float32", "bf16"]
 Schedule = Literal["constant", "linear", "cosine"]
 Stack = Literal["deep", "sum"]
 Kept = Literal["best", "last"]
-Task = Literal["classification", "language-model"]
+Task = Literal["classification", "language-model", "pretraining"]
 Accelerator = Literal["auto", "cpu", "cuda", "mps"]
 SplitName = Literal["train", "val", "test", "unlabelled"]
 
@@ -44,7 +44,8 @@ class DataConfig:
     name: Annotated[str, Parameter(parse=False)] = "imdb"
     """The data set: imdb, synth-reviews, negation, a formal language such as brackets, or a language's .toml file."""
     task: Task = "classification"
-    """Say what a text is, or predict each of its tokens from those before it."""
+    """Say what a text is, or predict each of its tokens from those before it; pretraining is what --pretrain-epochs
+    does, by itself."""
     imdb: str | None = None
     """Where IMDb lies: the archive, its unpacked folder, or the course's pickle. [environment: ELMAN_IMDB]"""
     level: Level = "word"
@@ -214,6 +215,9 @@ class LoopConfig:
 
     epochs: int = 3
     """Times through the training data."""
+    pretrain_epochs: int | None = None
+    """Classifiers only: before the first epoch, so many times through the unlabelled texts (the training texts, where
+    there are none), predicting each word; done once for all seeds, and kept in the cache."""
     patience: int | None = None
     """Stop after this many epochs without a better validation."""
     keep: Kept = "best"
@@ -237,7 +241,7 @@ class LoopConfig:
     """Language models only: cut a sampled string off after this many tokens."""
 
     def __post_init__(self) -> None:
-        _at_least(self, 1, "epochs", "patience", "threads", "log_every", "samples", "max_new_tokens")
+        _at_least(self, 1, "epochs", "pretrain_epochs", "patience", "threads", "log_every", "samples", "max_new_tokens")
         _at_most(self, 4 * (os.cpu_count() or 1), "threads")
         _at_least(self, 0, "seed", "checkpoint_minutes")
         if self.keep == "last" and self.patience is not None:
@@ -301,8 +305,25 @@ class RunConfig:
         for option, given in for_language_models.items():
             if given and not language_model:
                 raise ConfigError(f"{option} is for language models.", "Leave it out, or add --task language-model.")
-        if language_model and self.model.pooling != ModelConfig.pooling:
-            raise ConfigError("A language model predicts at every step and pools none.", "Leave out --pooling.")
+        if self.data.task != "classification" and self.model.pooling != ModelConfig.pooling:
+            raise ConfigError("What predicts at every step pools none.", "Leave out --pooling.")
+        self._refuse_pretraining()
+
+    def _refuse_pretraining(self) -> None:
+        begins = self.loop.pretrain_epochs is not None
+        if begins and self.data.task != "classification":
+            raise ConfigError("--pretrain-epochs is for classifiers.", "Leave it out.")
+        if not begins and self.data.task != "pretraining":
+            return
+        if self.data.task == "pretraining" and self.model.word_dropout:
+            raise ConfigError("Pretraining asks for words, and drops none.", "Leave out --word-dropout.")
+        if self.model.layer == "mlp":
+            raise ConfigError("An mlp looks at no other token, so it cannot predict one.", "Choose another --model.")
+        if self.model.bidirectional and self.model.num_layers > 1:
+            raise ConfigError(
+                "The second of several layers that read both ways sees the token that it is to predict.",
+                "Pretrain one layer, or one direction.",
+            )
 
     def to_toml(self) -> str:
         """Write every field that is not None, in sections."""

@@ -15,16 +15,15 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from elman.batching import Batches
+from elman.batching import Batch, Batches
 from elman.config import SplitName
 from elman.data.dataset import Dataset
 from elman.data.ledger import openings, record_opening
-from elman.errors import DataError
+from elman.errors import DataError, RunError
 from elman.files import write_json
-from elman.inference import device_of, trained_model
+from elman.inference import device_of, for_each_batch, trained_model
 from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import cross_entropy_nats
-from elman.progress import Meter
 from elman.runs import Run
 from elman.sequences import Sequences
 from elman.statistics import wilson
@@ -45,25 +44,16 @@ def predict(
     after_batch: Callable[[], None] = lambda: None,
 ) -> LogProbs:
     """Return the log-probabilities of every class for every sequence."""
-    log_probs: LogProbs | None = None
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), Meter(description, batches.sequences.total_tokens, "tokens") as meter:
-            for batch in batches.read(batches.in_order()):
-                on_device = batch.to(fabric.device)
-                with fabric.autocast():
-                    logits = model(on_device.token_ids, on_device.lengths)
-                found = logits.float().log_softmax(dim=-1).cpu().numpy()
-                if log_probs is None:
-                    log_probs = np.empty((len(batches.sequences), found.shape[1]), np.float32)
-                log_probs[batch.indices.numpy()] = found
-                meter.advance(batch.tokens)
-                after_batch()
-    finally:
-        model.train(was_training)
-    assert log_probs is not None  # Batches refuses to be empty
-    return log_probs
+    found: list[NDArray[np.float32]] = []
+    order: list[NDArray[np.int64]] = []
+
+    def read(batch: Batch) -> None:
+        logits = model(batch.token_ids, batch.lengths)
+        found.append(logits.float().log_softmax(dim=-1).cpu().numpy())
+        order.append(batch.indices.numpy())
+
+    for_each_batch(fabric, model, batches, description, read, after_batch)
+    return np.concatenate(found)[np.concatenate(order).argsort()]
 
 
 def accuracy_and_loss(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -159,19 +149,24 @@ def evaluate(
         The test split, without ``final``.
     DataError
         The split has no labels.
+    RunError
+        The run is a pretraining.
     """
+    task = run.config.data.task
+    if task == "pretraining":
+        raise RunError(f"{run.path} is a pretraining, for a classifier to begin with.", "Evaluate the classifier.")
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
-    measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[run.config.data.task]
+    measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[task]
     fabric = device_of(run)
     model = trained_model(run).to(fabric.device)
-    if run.config.data.task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
+    if task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
         raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
     opened = _open_test_split(run, dataset, warn) if split == "test" else {}
     figures = {
         "run": str(run.path),
         "split": split,
-        "task": run.config.data.task,
+        "task": task,
         **measure(run, fabric, model, dataset, sequences),
         **opened,
     }

@@ -1,6 +1,7 @@
 """Models that are ready to be used: built by their configuration, with the weights of a run, on its device."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,14 +10,17 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from elman.batching import Batch, Batches
 from elman.checkpoint import load_weights
 from elman.config import Precision, RunConfig
 from elman.errors import ConfigError, RunError
 from elman.models.classifier import Classifier
 from elman.models.language_model import LanguageModel
+from elman.models.word_predictor import WordPredictor
+from elman.progress import Meter
 from elman.runs import Run
 
-Model = Classifier | LanguageModel
+Model = Classifier | LanguageModel | WordPredictor
 
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision that was asked for
 
@@ -69,11 +73,43 @@ def device_of(run: Run) -> Fabric:
 
 
 def build_model(config: RunConfig, vocab_size: int, num_classes: int) -> Model:
-    """Return the model of a configuration, its weights fresh; a language model has no classes."""
+    """Return the model of a configuration, its weights fresh; only a classifier has classes."""
     sparse = config.optim.row_wise_embedding
     if config.data.task == "language-model":
         return LanguageModel(config.model, vocab_size, sparse=sparse)
+    if config.data.task == "pretraining":
+        return WordPredictor(config.model, vocab_size, sparse=sparse)
     return Classifier(config.model, vocab_size, num_classes, sparse=sparse)
+
+
+def for_each_batch(
+    fabric: Fabric,
+    model: nn.Module,
+    batches: Batches,
+    description: str,
+    read: Callable[[Batch], None],
+    after_batch: Callable[[], None] = lambda: None,
+) -> None:
+    """Call ``read`` on every batch, on the device: the model evaluates, no gradient is kept, progress is shown.
+
+    Parameters
+    ----------
+    description
+        What the progress is called.
+    after_batch
+        What to do behind each; the weights' owner may stop there.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), Meter(description, batches.sequences.total_tokens, "tokens") as meter:
+            for batch in batches.read(batches.in_order()):
+                with fabric.autocast():
+                    read(batch.to(fabric.device))
+                meter.advance(batch.tokens)
+                after_batch()
+    finally:
+        model.train(was_training)
 
 
 def trained_model(run: Run) -> Model:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from elman.batching import Batches, shifted
+from elman.batching import Batch, Batches, shifted
+from elman.inference import for_each_batch
 from elman.languages import Language
 from elman.progress import Meter
 from elman.statistics import ratio
@@ -40,23 +40,15 @@ def model_nats(
     firsts, kinds = batches.sequences.distinct()
     batches = Batches(batches.sequences.select(firsts), batches.config, batches.seed)
     nats = np.zeros(len(firsts))
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode(), Meter(description, batches.sequences.total_tokens, "tokens") as meter:
-            for batch in batches.read(batches.in_order()):
-                states = None
-                for read, targets in shifted(batch.to(fabric.device).token_ids, batches.config.bptt):
-                    with fabric.autocast():
-                        logits, states = model(read, states)
-                    each = F.cross_entropy(
-                        logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PAD
-                    )
-                    nats[batch.indices.numpy()] += each.view_as(targets).cpu().double().sum(dim=1).numpy()
-                meter.advance(batch.tokens)
-                after_batch()
-    finally:
-        model.train(was_training)
+
+    def read(batch: Batch) -> None:
+        states = None
+        for given, targets in shifted(batch.token_ids, batches.config.bptt):
+            logits, states = model(given, states)
+            each = F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PAD)
+            nats[batch.indices.numpy()] += each.view_as(targets).cpu().double().sum(dim=1).numpy()
+
+    for_each_batch(fabric, model, batches, description, read, after_batch)
     return nats[kinds]
 
 

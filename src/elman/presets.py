@@ -45,6 +45,14 @@ WORDS_OF_TEXT: dict[str, dict[str, Any]] = {
     "loop": {"samples": 3, "max_new_tokens": 60},
 }
 
+PRETRAINING: dict[str, dict[str, Any]] = {
+    "data": {"task": "pretraining"},
+    "model": {"embedding_dropout": 0.1, "top_dropout": 0.1},
+    "optim": {"learning_rate": 0.004},
+    "loop": {"keep": "last"},
+}
+"""Little is dropped: there is far more text than labels."""
+
 
 def preset(name: str, task: Task | None = None, level: Level | None = None) -> RunConfig:
     """Return the configuration that suits a data set.
@@ -64,6 +72,8 @@ def preset(name: str, task: Task | None = None, level: Level | None = None) -> R
         level = level or language(name).level
     elif task == "language-model":
         tables = CHARACTERS_OF_TEXT if level == "char" else WORDS_OF_TEXT
+    elif task == "pretraining":
+        tables = PRETRAINING
     config = RunConfig.from_tables(tables, "preset")
     named: dict[str, Any] = {"name": name} | ({"task": task} if task else {}) | ({"level": level} if level else {})
     return config.with_tables({"data": named}, "preset")

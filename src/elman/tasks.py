@@ -7,6 +7,7 @@ is a class with the members of :class:`Task`.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import nn
@@ -14,15 +15,17 @@ from torch import nn
 from elman.batching import Batch, Batches, shifted
 from elman.config import RunConfig, SamplingConfig
 from elman.data.dataset import Dataset
-from elman.errors import ConfigError
+from elman.errors import ConfigError, DataError
 from elman.evaluation import accuracy_and_loss, predict
 from elman.grading import Judge
+from elman.inference import for_each_batch
 from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import NOTHING, Total, correct, cross_entropy_nats
 from elman.models.language_model import LanguageModel
 from elman.models.recurrent import State, detached
 from elman.sampling import Sample, draw
 from elman.seeding import derive
+from elman.sequences import Sequences
 from elman.text import text_of
 from elman.vocab import PAD
 
@@ -180,6 +183,52 @@ class LanguageModelling:
         return f"{'…' if sample.cut_off and self.judge is not None else mark} {shown}"
 
 
+class Pretraining:
+    """Predict words from those on one side of them, in the unlabelled texts, or in those of the training."""
+
+    def __init__(self, config: RunConfig, dataset: Dataset) -> None:
+        texts = [
+            part.select(np.flatnonzero(part.lengths > 1)) for part in (to_pretrain_on(dataset), dataset.split("val"))
+        ]
+        if not all(map(len, texts)):
+            raise DataError("There is no word to predict: no text has two.", "Leave out --pretrain-epochs.")
+        self.train, self.val = (Batches(part, config.batches, config.loop.seed) for part in texts)
+
+    def scores(self, forward: Forward, batch: Batch) -> Iterator[Scores]:
+        """Yield the scores of the words that are asked for, once."""
+        logits, targets = forward(batch.token_ids, batch.lengths)
+        yield cross_entropy_nats(logits, targets), correct(logits, targets)
+
+    def measure(self, fabric: Fabric, model: nn.Module, epoch: int, after_batch: Callable[[], None]) -> dict[str, Any]:
+        """Return cross-entropy and accuracy a word, among the words of its batch."""
+        scored: list[Scores] = []
+
+        def read(batch: Batch) -> None:
+            scored.extend(self.scores(model, batch))
+
+        for_each_batch(fabric, model, self.val, f"validation {epoch}", read, after_batch)
+        nats, right = (sum(float(total.sum) for total in totals) for totals in zip(*scored, strict=True))
+        count = sum(nats.count for nats, _ in scored)
+        return {"cross_entropy_nats": nats / count, "accuracy": right / count, "predictions": count}
+
+    def quality(self, measured: dict[str, Any]) -> tuple[float, ...]:
+        """Return the cross-entropy, turned around."""
+        return (-measured["cross_entropy_nats"],)
+
+    def headline(self, measured: dict[str, Any]) -> str:
+        """Return the loss, and how often the word was the likeliest of its batch."""
+        return f"val loss {measured['cross_entropy_nats']:.4f} a word  guessed {measured['accuracy']:.1%}"
+
+    def details(self, measured: dict[str, Any]) -> list[str]:  # noqa: ARG002 (the line says all)
+        """Return none."""
+        return []
+
+
+def to_pretrain_on(dataset: Dataset) -> Sequences:
+    """Return the unlabelled texts, or where there are none those of the training."""
+    return dataset.splits.get("unlabelled", dataset.splits["train"])
+
+
 def _outcome(counts: dict[str, int]) -> str:
     outcome = (
         f"{counts['grammatical']:,} grammatical, {counts['cut_off']:,} cut off, {counts['novel']:,} novel"
@@ -210,5 +259,6 @@ def task_of(config: RunConfig, dataset: Dataset) -> Task:
     tasks: dict[str, Callable[[RunConfig, Dataset], Task]] = {
         "classification": Classification,
         "language-model": LanguageModelling,
+        "pretraining": Pretraining,
     }
     return tasks[config.data.task](config, dataset)

@@ -39,6 +39,7 @@ from elman.interrupts import interruptible
 from elman.losses import Total
 from elman.memory import kept_memory
 from elman.optim import averaged, build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
+from elman.pretraining import begin_from, in_turn, pretrained_path, pretraining_of
 from elman.progress import Meter, Report, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
@@ -101,13 +102,14 @@ def train(
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
+    start = None if run.config.loop.pretrain_epochs is None else pretrain(run.config, dataset, report)
     with run.locked(), _threads(run.config), kept_memory(), interruptible() as interrupted:
-        session = set_up(run, dataset, interrupted, report, after_epoch)
+        session = set_up(run, dataset, interrupted, report, after_epoch, start)
         try:
             fit(session)
         finally:
             session.writer.close()
-        summary = summarise(session)
+        summary = summarise(session) | ({} if start is None else {"pretraining": _begun_from(start)})
         write_json(run.result_path("training"), summary)
         drop_checkpoints(run.checkpoints)
         if interrupted.is_set():  # behind the last batch: whoever trains several must not begin the next
@@ -117,20 +119,50 @@ def train(
     return summary
 
 
+def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run:
+    """Return the finished pretraining that a classifier begins with; what is in the cache is not trained again.
+
+    Raises
+    ------
+    Interrupted
+        By Ctrl-C or a signal to end; the state is kept.
+    """
+    wanted = pretraining_of(config)
+    path = pretrained_path(wanted, dataset)
+    with in_turn(path, report):
+        run = Run(path) if path.exists() else Run.create(path, wanted, dataset)
+        report(f"{'pretrained already' if run.finished else 'pretraining'}: {path}")
+        try:
+            train(run, dataset, report)
+        except Interrupted as stop:
+            raise Interrupted(
+                "Stopped in the pretraining; its state is kept.", "Continue with the same command."
+            ) from stop
+    return run
+
+
+def _begun_from(start: Run) -> dict[str, Any]:
+    summary = start.result("training")
+    return {"run": start.path.name, **{name: summary[name] for name in ("headline", "epochs", "seconds")}}
+
+
 def set_up(
     run: Run,
     dataset: Dataset,
     interrupted: threading.Event,
     report: Report,
     after_epoch: Callable[[dict[str, Any]], None],
+    start: Run | None,
 ) -> Session:
-    """Build model and optimisers, and put the last saved state into them."""
+    """Build model and optimisers, from ``start`` where there is one, and put the last saved state into them."""
     config = run.config
     fabric = make_fabric(config)
     if precision_on(fabric.device, config.loop.precision) != config.loop.precision:
         report("NOTE: this processor has no bf16 products; it multiplies in float32.")
     with torch_seeded(config.loop.seed, "weights"):
         model = build_model(config, len(dataset.vocab), len(dataset.class_names))
+    if start is not None:
+        begin_from(model, start)
     forward = fabric.setup_module(model)
     decay = config.optim.ema_decay
     optimizers = build_optimizers(model, config.optim)

@@ -224,6 +224,13 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "2 positive texts for negative",
         "3 negative texts for positive",
     ),
+    (
+        say.pretrained,
+        {"a": classifier() | {"pretraining": {"seconds": 90.0}}, "b": classifier()},
+        {"a": classifier() | {"pretraining": None}, "b": classifier() | {"pretraining": {"seconds": 60.0}}},
+        "a read texts without their labels for 1 min 30 s",
+        "b read texts without their labels for 1 min 00 s",
+    ),
     (say.no_better_than_guessing, {"a": classifier(accuracy=0.505)}, {"a": classifier()}, "Of a it cannot", ""),
     (
         say.overfitting,
@@ -397,6 +404,10 @@ def test_limits_are_those_of_the_results() -> None:
     assert "of the same source" in tested
     assert "Settings were chosen on validation" in " ".join(limits(study, [result("yardstick", [0])]))
     assert "Settings were chosen on validation" not in one
+    assert "one pretraining" not in one
+    begun = result("classifier", [0, 1])
+    begun["figures"] |= {"pretraining": {"seconds": 1.0}}
+    assert "All seeds of s begin from one pretraining" in " ".join(limits(study, [begun]))
     assert "one seed each" not in " ".join(limits(study, [result("classifier", [0, 1])]))
     assert "Not here: s." in " ".join(limits(study, [result("classifier", [0], "missing")]))
     assert "generated" in limits({"data_missing": "No IMDb."}, [])[0]

@@ -413,3 +413,19 @@ def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
     assert len({options.seconds for options in searches.values()}) == 1
     assert all(searches[layer].space == searches["lstm"].space for layer in ("elman", "rnn", "gru"))
     assert {step.kind for step in study.steps} == set(KINDS)
+
+
+@pytest.mark.usefixtures("no_report")
+def test_what_all_seeds_begin_from_is_pretrained_before_any_of_them(tmp_path: Path) -> None:
+    text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
+        '{ name = "two", model = { layer = "elman" } }',
+        '{ name = "two", seeds = [0, 1], model = { layer = "elman" }, loop = { pretrain_epochs = 1 } }',
+    )
+    lines: list[str] = []
+    run_study(parse_study(f"processes = 2{text}", "tiny"), tmp_path, lines.append)
+    told = [line.partition(": ")[0] for line in lines if "pretrain" in line]
+    assert told[0] == "pretraining"
+    assert sorted(told[1:]) == ["seed 0  pretrained already", "seed 1  pretrained already"]
+    figures = json.loads((tmp_path / "results" / "two.json").read_text())["figures"]
+    assert figures["pretraining"]["epochs"] == 1
+    assert json.loads((tmp_path / "results" / "one.json").read_text())["figures"]["pretraining"] is None

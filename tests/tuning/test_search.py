@@ -453,6 +453,16 @@ def test_processes_share_a_search(search: Search) -> None:
         assert len(begun) == 1  # by one of them
 
 
+def test_what_all_trials_begin_from_is_pretrained_before_any_of_them(search: Search) -> None:
+    lines: list[str] = []
+    tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
+    begun = replace(search, config=search.config.with_tables(tables, "test"), trials=2, processes=2)
+    assert len(tune(begun, lines.append)["trials"]) == 2
+    order = [line.partition(":")[0] for line in lines if line.startswith(("pretraining", "trial"))]
+    assert order[0] == "pretraining"
+    assert sorted(order[1:]) == ["trial 0", "trial 1"]
+
+
 def test_what_a_process_meets_is_said_by_the_one_that_began_it(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     longer = search.config.with_tables({"loop": {"epochs": 4}}, "test")

@@ -10,6 +10,7 @@ from elman.files import try_lock
 from elman.processes import beside_each_other
 from elman.progress import Report
 from elman.study.work import Datasets, Measure, SeedOptions, Work
+from elman.training import pretrain
 
 CONTINUE = "Continue with the same elman study."
 
@@ -38,6 +39,8 @@ def measured(work: Work, measure: Measure) -> dict[str, Any]:
     missing = [seed for seed in options.seeds if seed not in there]
     work.earlier.append(sum(there.values()) / beside)
     if missing:
+        if work.configuration is not None and work.configuration.loop.pretrain_epochs is not None:
+            pretrain(work.configuration, work.dataset(), work.report)  # on all threads, while nothing runs beside it
         every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
         beside_each_other(
             min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE

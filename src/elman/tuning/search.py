@@ -28,6 +28,7 @@ from elman.files import try_lock, write_json
 from elman.processes import beside_each_other
 from elman.progress import Report, seconds
 from elman.runs import Run
+from elman.training import pretrain
 from elman.tuning.database import (
     begun,
     distributions,
@@ -90,6 +91,11 @@ class Search:
                 raise ConfigError(f"--{name} must be 1 or more, not {getattr(self, name)}.", "Choose another value.")
         if self.hours is not None and not 0 < self.hours < float("inf"):
             raise ConfigError(f"--hours must be positive, not {self.hours}.", "Choose another value.")
+        if self.config.data.task not in METRICS:
+            raise ConfigError(
+                "Which pretraining is better, the classifiers that begin with it can say.",
+                "Search those: --pretrain-epochs instead of --task pretraining.",
+            )
         check(self.space, self.config)
 
 
@@ -116,6 +122,8 @@ def tune(search: Search, report: Report = print) -> Log:
     with _opened(search, dataset) as study:
         for name, domain in search.space.items():
             report(f"search {name}: {domain}")
+        if search.config.loop.pretrain_epochs is not None:
+            pretrain(search.config, dataset, report)  # on all threads, while no trial runs
         if search.processes == 1:
             work(search, study, dataset, report)
         else:

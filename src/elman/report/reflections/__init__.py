@@ -33,7 +33,7 @@ from elman.report.reflections.recurrences import (
 )
 from elman.report.reflections.searches import found_best, searched_equally, still_rising, what_mattered
 from elman.report.reflections.tested import as_expected, best_on_test, expectation, together_better
-from elman.report.reflections.trainings import clipping_acted, overfitting, seeds_differ
+from elman.report.reflections.trainings import clipping_acted, overfitting, pretrained, seeds_differ
 from elman.report.steps import Steps
 
 REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
@@ -42,6 +42,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
     "classifier": (
         best_classifier,
         no_better_than_guessing,
+        pretrained,
         seeds_differ,
         overfitting,
         calibrated,
@@ -50,7 +51,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
     ),
     "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, softmax_in_the_loss),
     "hypothesis": (expectation,),
-    "final": (best_on_test, as_expected, seeds_differ),
+    "final": (best_on_test, as_expected, pretrained, seeds_differ),
     "ensemble": (together_better,),
     "search": (found_best, searched_equally, still_rising, what_mattered),
     "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),

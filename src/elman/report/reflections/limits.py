@@ -42,6 +42,11 @@ def limits(study: dict[str, Any], steps: Sequence[Figures], *, opened: bool) -> 
             f"The best epoch of {listed(best)} was chosen on the validation texts that the accuracy is measured on, so"
             " it is a little too good."
         )
+    begun = [step["step"] for step in done if step["figures"].get("pretraining")]
+    if begun:
+        said.append(
+            f"All seeds of {listed(begun)} begin from one pretraining; how another would have done, no interval says."
+        )
     if any(step["kind"] in ("search", "yardstick") for step in done):
         said.append(
             "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."

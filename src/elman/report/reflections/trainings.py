@@ -1,5 +1,6 @@
 """What the figures say of how models were trained."""
 
+from elman.progress import seconds
 from elman.report.steps import Figures, Steps
 from elman.report.wording import count, listed, percent
 
@@ -42,6 +43,16 @@ def seeds_differ(steps: Steps) -> str:
         == "seeds"
     ]
     return f"From seed to seed the accuracy runs, of {listed(said)}." if said else ""
+
+
+def pretrained(steps: Steps) -> str:
+    """Say how long models were pretrained, which their training time leaves out."""
+    said = [
+        f"{name} read texts without their labels for {seconds(before['seconds'])}"
+        for name, found in steps.items()
+        if (before := found.get("pretraining"))
+    ]
+    return f"Before their training, once for all seeds and not in its time: {listed(said)}." if said else ""
 
 
 def clipping_acted(steps: Steps) -> str:

@@ -1,0 +1,224 @@
+"""A classifier that was pretrained begins where the pretraining ended, which is done once and can be stopped too."""
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from elman import pretraining, training
+from elman.checkpoint import load_weights
+from elman.config import RunConfig
+from elman.data.dataset import Dataset
+from elman.data.table import open_dataset
+from elman.errors import ConfigError, DataError, Interrupted, RunError
+from elman.evaluation import evaluate
+from elman.files import try_lock
+from elman.pretraining import in_turn, pretrained_path, pretraining_of
+from elman.runs import Run
+from elman.sequences import Sequences
+from elman.tasks import Pretraining
+from elman.training import pretrain, train
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def pretrained(config: RunConfig) -> RunConfig:
+    return config.with_tables({"model": {"bidirectional": True}, "loop": {"pretrain_epochs": 2}}, "test")
+
+
+@pytest.fixture
+def stopped_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Press Ctrl-C in the middle of the step of that number, once."""
+
+    def press(step: int) -> None:
+        original = training.update
+
+        def update(session: training.Session, *scores: Any) -> dict[str, Any]:
+            figures = original(session, *scores)
+            if session.state.position.step == step:
+                monkeypatch.setattr(training, "update", original)
+                signal.raise_signal(signal.SIGINT)
+            return figures
+
+        monkeypatch.setattr(training, "update", update)
+
+    return press
+
+
+def same_weights(run: Run, other: Run) -> bool:
+    found, expected = load_weights(run.weights_path), load_weights(other.weights_path)
+    return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def told(path: Path, config: RunConfig, dataset: Dataset) -> tuple[Run, list[str]]:
+    run, lines = Run.create(path, config, dataset), list[str]()
+    train(run, dataset, lines.append)
+    return run, lines
+
+
+def test_a_classifier_begins_where_the_pretraining_ended(
+    tmp_path: Path, pretrained: RunConfig, dataset: Dataset
+) -> None:
+    still = pretrained.with_tables({"optim": {"learning_rate": 1e-12}, "loop": {"keep": "last"}}, "test")
+    run, lines = told(tmp_path / "run", still, dataset)
+    start = Run(pretrained_path(pretraining_of(still), dataset))
+    begun, found = load_weights(start.weights_path), load_weights(run.weights_path)
+    shared = [name for name in found if name.startswith(("embedding.", "layer."))]
+    assert len(shared) == 1 + 2 * 4
+    for name in shared:
+        torch.testing.assert_close(found[name], begun[name], rtol=0, atol=1e-7)
+    assert lines[0] == f"pretraining: {start.path}"
+    assert run.result("training")["pretraining"]["seconds"] == start.result("training")["seconds"] > 0
+
+
+def test_the_pretraining_learns(pretrained: RunConfig, dataset: Dataset) -> None:
+    epochs = pretrain(pretrained, dataset, lambda _: None).metrics("epoch")
+    assert epochs[1]["val_cross_entropy_nats"] < epochs[0]["val_cross_entropy_nats"] < np.log(len(dataset.vocab))
+    assert epochs[1]["val_accuracy"] > 2 / len(dataset.vocab)
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({"loop": {"seed": 7, "epochs": 1, "threads": 2}}, True),
+        ({"optim": {"learning_rate": 0.1}, "model": {"pooling": "mean", "word_dropout": 0.0}}, True),
+        ({"model": {"hidden_size": 9}}, False),
+        ({"model": {"bidirectional": False}}, False),
+        ({"loop": {"pretrain_epochs": 3}}, False),
+        ({"data": {"vocab_size": 20}}, False),
+        ({"data": {"synthetic_size": 300}}, False),
+    ],
+    ids=str,
+)
+def test_only_what_changes_its_weights_asks_for_another(
+    pretrained: RunConfig, dataset: Dataset, change: dict[str, dict[str, object]], shared: bool
+) -> None:
+    other = pretrained.with_tables(change, "test")
+    paths = [
+        pretrained_path(pretraining_of(each), data)
+        for each, data in ((pretrained, dataset), (other, open_dataset(other.data)))
+    ]
+    assert (paths[0] == paths[1]) is shared
+
+
+def test_it_is_done_once_for_all_seeds(tmp_path: Path, pretrained: RunConfig, dataset: Dataset) -> None:
+    told(tmp_path / "one", pretrained, dataset)
+    other = replace(pretrained, loop=replace(pretrained.loop, seed=1))
+    run, lines = told(tmp_path / "other", other, dataset)
+    assert lines[0].startswith("pretrained already: ")
+    assert run.finished
+
+
+def test_a_pretraining_that_is_stopped_goes_on_to_the_same_bits(
+    tmp_path: Path,
+    pretrained: RunConfig,
+    dataset: Dataset,
+    stopped_after: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "other-cache"))
+    whole, _ = told(tmp_path / "whole", pretrained, dataset)
+    monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "cache"))
+    stopped_after(5)
+    with pytest.raises(Interrupted, match=r"Stopped in the pretraining.*same command"):
+        told(tmp_path / "run", pretrained, dataset)
+    run = Run(tmp_path / "run")
+    assert not run.metrics()
+    train(run, dataset, lambda _: None)
+    assert same_weights(run, whole)
+
+
+def test_a_classifier_that_is_stopped_goes_on_from_its_own_state(
+    tmp_path: Path, pretrained: RunConfig, dataset: Dataset, stopped_after: Callable[[int], None]
+) -> None:
+    whole, _ = told(tmp_path / "whole", pretrained, dataset)
+    stopped_after(5)
+    with pytest.raises(Interrupted, match="after step 5"):
+        told(tmp_path / "run", pretrained, dataset)
+    run = Run(tmp_path / "run")
+    train(run, dataset, lambda _: None)
+    assert same_weights(run, whole)
+
+
+def test_the_unlabelled_texts_are_read_where_there_are_any(pretrained: RunConfig, dataset: Dataset) -> None:
+    of = pretraining_of(pretrained)
+    assert Pretraining(of, dataset).train.sequences.tokens is dataset.split("train").tokens
+    unlabelled = Sequences.from_lists([[5, 6, 7], [8, 9]])
+    with_more = replace(dataset, splits={**dataset.splits, "unlabelled": unlabelled})
+    assert Pretraining(of, with_more).train.sequences.tokens is unlabelled.tokens
+    assert pretrained_path(of, with_more) != pretrained_path(of, dataset)
+
+
+def test_texts_of_one_word_hold_nothing_to_predict(pretrained: RunConfig, dataset: Dataset) -> None:
+    splits = {**dataset.splits, "train": Sequences.from_lists([[5], [6]], [0, 1])}
+    with pytest.raises(DataError, match="no text has two"):
+        pretrain(pretrained, replace(dataset, splits=splits), lambda _: None)
+
+
+def test_texts_of_one_word_are_passed_over(pretrained: RunConfig, dataset: Dataset) -> None:
+    single = pretrained.with_tables({"batches": {"batch_size": 1}, "loop": {"pretrain_epochs": 1}}, "test")
+    train_split = Sequences.from_lists([[5], [6, 7], [8, 9, 10]], [0, 1, 0])
+    few = replace(dataset, splits={**dataset.splits, "train": train_split})
+    assert pretrain(single, few, lambda _: None).metrics("epoch")[0]["step"] == 2
+
+
+def test_who_comes_second_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretraining, "SECONDS_BETWEEN_LOOKS", 0.01)
+    path, lines, done = tmp_path / "pretrained", list[str](), threading.Event()
+    first = try_lock(tmp_path / ".pretrained.lock")
+    assert first is not None
+
+    def wait() -> None:
+        with in_turn(path, lines.append):
+            done.set()
+
+    second = threading.Thread(target=wait)
+    second.start()
+    assert not done.wait(0.2)
+    assert lines == [f"waiting for another process, which pretrains {path}"]
+    first.release()
+    assert done.wait(10)
+    second.join()
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"model": {"layer": "mlp"}, "loop": {"pretrain_epochs": 1}}, "An mlp looks at no other token"),
+        ({"model": {"layer": "mlp"}, "data": {"task": "pretraining"}}, "An mlp looks at no other token"),
+        ({"model": {"bidirectional": True, "num_layers": 2}, "loop": {"pretrain_epochs": 1}}, "The second of several"),
+        ({"data": {"task": "language-model"}, "loop": {"pretrain_epochs": 1}}, "--pretrain-epochs is for classifiers"),
+        ({"data": {"task": "pretraining"}, "loop": {"pretrain_epochs": 1}}, "--pretrain-epochs is for classifiers"),
+        ({"data": {"task": "pretraining"}, "model": {"word_dropout": 0.1}}, "drops none"),
+        ({"data": {"task": "pretraining"}, "model": {"pooling": "mean"}}, "pools none"),
+        ({"loop": {"pretrain_epochs": 0}}, "--pretrain-epochs must be 1 or more"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_pretrained_is_refused(tables: dict[str, dict[str, object]], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RunConfig.from_tables(tables, "test")
+
+
+def test_a_pretraining_is_no_classifier(pretrained: RunConfig, dataset: Dataset) -> None:
+    run = pretrain(pretrained, dataset, lambda _: None)
+    with pytest.raises(RunError, match="is a pretraining"):
+        evaluate(run, "val")
+
+
+def test_the_command_pretrains_and_says_so(elman: Command) -> None:
+    small = "--model rnn --hidden-size 8 --embedding-size 8 --epochs 1 --synthetic-size 100".split()
+    code, out, _ = elman("train", "synth-reviews", *small, "--pretrain-epochs", 1)
+    assert code == 0
+    assert "pretraining: " in out
+    assert "guessed" in out
+    code, out, err = elman("tune", "synth-reviews", "--task", "pretraining", "--trials", 1)
+    assert code == 2
+    assert "Which pretraining is better" in err
