@@ -460,7 +460,7 @@ def test_what_all_trials_begin_from_is_pretrained_before_any_of_them(search: Sea
     assert len(tune(begun, lines.append)["trials"]) == 2
     order = [line.partition(":")[0] for line in lines if line.startswith(("pretraining", "trial"))]
     assert order[0] == "pretraining"
-    assert set(order[1:]) == {"trial 0", "trial 1"}
+    assert {"trial 0", "trial 1"} <= set(order[1:])
 
 
 def test_what_a_process_meets_is_said_by_the_one_that_began_it(search: Search) -> None:
