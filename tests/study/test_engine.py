@@ -409,9 +409,10 @@ def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
         assert (final.config.model.layer, final.config.loop.keep) == (model, "last")
         assert (steps[validated.source].config.loop.keep, steps[validated.source].config.loop.seed) == ("last", 0)
         assert 0 not in validated.options.seeds
-    searches = {step.config.model.layer: step.options for step in study.steps if step.kind == "search"}
+    searches = {step.name: step.options for step in study.steps if step.kind == "search"}
     assert len({options.seconds for options in searches.values()}) == 1
-    assert all(searches[layer].space == searches["lstm"].space for layer in ("elman", "rnn", "gru"))
+    compared = [searches[f"search-{layer}"].space for layer in ("elman", "rnn", "gru")]
+    assert all(space == searches["search-lstm"].space for space in compared)
     assert {step.kind for step in study.steps} == set(KINDS)
 
 
