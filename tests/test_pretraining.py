@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from elman import pretraining, training
+from elman import training
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
@@ -169,8 +169,7 @@ def test_texts_of_one_word_are_passed_over(pretrained: RunConfig, dataset: Datas
     assert pretrain(single, few, lambda _: None).metrics("epoch")[0]["step"] == 2
 
 
-def test_who_comes_second_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pretraining, "SECONDS_BETWEEN_LOOKS", 0.01)
+def test_who_comes_second_waits(tmp_path: Path) -> None:
     path, lines, done = tmp_path / "pretrained", list[str](), threading.Event()
     first = try_lock(tmp_path / ".pretrained.lock")
     assert first is not None

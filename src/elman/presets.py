@@ -46,7 +46,6 @@ WORDS_OF_TEXT: dict[str, dict[str, Any]] = {
 }
 
 PRETRAINING: dict[str, dict[str, Any]] = {
-    "data": {"task": "pretraining"},
     "model": {"embedding_dropout": 0.1, "top_dropout": 0.1},
     "optim": {"learning_rate": 0.004},
     "loop": {"keep": "last"},

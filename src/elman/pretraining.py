@@ -6,12 +6,12 @@ of it.
 """
 
 import hashlib
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock
 from torch import nn
 
 from elman.checkpoint import load_weights
@@ -23,8 +23,6 @@ from elman.presets import PRETRAINING
 from elman.progress import Report
 from elman.runs import Run
 from elman.tasks import to_pretrain_on
-
-SECONDS_BETWEEN_LOOKS = 0.5
 
 PARTS = ("embedding.", "layer.")
 """What a classifier and a predictor of words have in common."""
@@ -63,9 +61,8 @@ def in_turn(path: Path, report: Report) -> Iterator[None]:
     lock = try_lock(file)
     if lock is None:
         report(f"waiting for another process, which pretrains {path}")
-    while lock is None:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-        lock = try_lock(file)
+        lock = FileLock(file)
+        lock.acquire()
     try:
         yield
     finally:

@@ -102,7 +102,7 @@ def train(
     if run.finished:
         result: dict[str, Any] = run.result("training")
         return result
-    start = None if run.config.loop.pretrain_epochs is None else pretrain(run.config, dataset, report)
+    start = pretrain(run.config, dataset, report)
     with run.locked(), _threads(run.config), kept_memory(), interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch, start)
         try:
@@ -119,14 +119,18 @@ def train(
     return summary
 
 
-def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run:
-    """Return the finished pretraining that a classifier begins with; what is in the cache is not trained again.
+def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
+    """Return the finished pretraining that a configuration begins with, or None where it begins at random.
+
+    What is in the cache is not trained again.
 
     Raises
     ------
     Interrupted
         By Ctrl-C or a signal to end; the state is kept.
     """
+    if config.loop.pretrain_epochs is None:
+        return None
     wanted = pretraining_of(config)
     path = pretrained_path(wanted, dataset)
     with in_turn(path, report):

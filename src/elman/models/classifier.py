@@ -29,13 +29,7 @@ class Classifier(nn.Module):
 
     def __init__(self, config: ModelConfig, vocab_size: int, num_classes: int, *, sparse: bool = True) -> None:
         super().__init__()
-        self.embedding = Embedding(
-            vocab_size,
-            config.embedding_size,
-            scale=config.embedding_scale,
-            dropout=config.embedding_dropout,
-            sparse=sparse,
-        )
+        self.embedding = Embedding.of(config, vocab_size, sparse=sparse)
         self.layer = build_layer(config)
         self.pool = pooling(config.pooling, bidirectional=config.bidirectional)
         self.dropout = nn.Dropout(config.top_dropout)

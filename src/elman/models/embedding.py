@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from elman.config import ModelConfig
 from elman.models.placed import Placed
 from elman.tensors import Features, TokenIds
 from elman.vocab import UNKNOWN
@@ -38,6 +39,17 @@ class Embedding(nn.Module):
         self.weight = nn.Parameter(torch.empty(vocab_size, size).normal_(std=scale))
         self.dropout = nn.Dropout(dropout)
         self.sparse = sparse
+
+    @classmethod
+    def of(cls, config: ModelConfig, vocab_size: int, *, sparse: bool) -> "Embedding":
+        """Return the table that a model of that configuration reads by."""
+        return cls(
+            vocab_size,
+            config.embedding_size,
+            scale=config.embedding_scale,
+            dropout=config.embedding_dropout,
+            sparse=sparse,
+        )
 
     def placed(self, token_ids: TokenIds) -> Placed:
         """Return a vector for each distinct token, in the order of their ids, and which of them stands where.

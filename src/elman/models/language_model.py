@@ -31,13 +31,7 @@ class LanguageModel(nn.Module):
     def __init__(self, config: ModelConfig, vocab_size: int, *, sparse: bool = False) -> None:
         super().__init__()
         assert config.layer != "mlp"  # RunConfig refuses it: no step of an mlp looks at another
-        self.embedding = Embedding(
-            vocab_size,
-            config.embedding_size,
-            scale=config.embedding_scale,
-            dropout=config.embedding_dropout,
-            sparse=sparse and not config.tied,
-        )
+        self.embedding = Embedding.of(config, vocab_size, sparse=sparse and not config.tied)
         self.layer = Recurrent(
             config.layer,
             config.embedding_size,

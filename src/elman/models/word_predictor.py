@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from elman.batching import padding_mask
 from elman.config import ModelConfig
 from elman.models.classifier import build_layer
 from elman.models.embedding import Embedding, distinct_ids
@@ -56,13 +57,7 @@ class WordPredictor(nn.Module):
 
     def __init__(self, config: ModelConfig, vocab_size: int, *, sparse: bool = True) -> None:
         super().__init__()
-        self.embedding = Embedding(
-            vocab_size,
-            config.embedding_size,
-            scale=config.embedding_scale,
-            dropout=config.embedding_dropout,
-            sparse=sparse,
-        )
+        self.embedding = Embedding.of(config, vocab_size, sparse=sparse)
         self.scale = config.embedding_scale  # a score in units of this one learns at once, whatever the scale is
         self.layer = build_layer(config)
         self.dropout = nn.Dropout(config.top_dropout)
@@ -78,7 +73,7 @@ class WordPredictor(nn.Module):
         lengths
             (batch,), at least 1. A text of one word holds nothing to predict.
         """
-        inside = torch.arange(token_ids.shape[1], device=token_ids.device) < lengths[:, None]
+        inside = ~padding_mask(lengths, token_ids.shape[1])
         token_ids = token_ids.where(inside, token_ids[:, :1])  # so that no padding is among the words to choose from
         distinct, places = distinct_ids(token_ids, len(self.embedding.weight))
         words = F.embedding(distinct, self.embedding.weight, sparse=self.embedding.sparse)

@@ -39,7 +39,7 @@ def measured(work: Work, measure: Measure) -> dict[str, Any]:
     missing = [seed for seed in options.seeds if seed not in there]
     work.earlier.append(sum(there.values()) / beside)
     if missing:
-        if work.configuration is not None and work.configuration.loop.pretrain_epochs is not None:
+        if work.configuration is not None:
             pretrain(work.configuration, work.dataset(), work.report)  # on all threads, while nothing runs beside it
         every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
         beside_each_other(

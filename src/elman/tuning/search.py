@@ -122,8 +122,7 @@ def tune(search: Search, report: Report = print) -> Log:
     with _opened(search, dataset) as study:
         for name, domain in search.space.items():
             report(f"search {name}: {domain}")
-        if search.config.loop.pretrain_epochs is not None:
-            pretrain(search.config, dataset, report)  # on all threads, while no trial runs
+        pretrain(search.config, dataset, report)  # on all threads, while no trial runs
         if search.processes == 1:
             work(search, study, dataset, report)
         else:
