@@ -109,7 +109,7 @@ def test_what_is_missing_failed_or_of_another_configuration_is_said_in_its_place
     assert "> **padding is not here.** The result file there is of another configuration." in report[:place]
     assert "> **clipping is not here.**" in report[place:]
     assert "> **final-mlp and final-elman are not here.** There is no result file" in report[place:]
-    assert "mlp and lstm were trained" in report
+    assert "mlp, lstm and lstm-pretrained were trained" in report
     assert "Not here: padding, elman, rnn, final-mlp, final-elman and clipping." in report
     steps = sum(len(question["steps"]) for question in json.loads((own_study / "study.json").read_text())["questions"])
     assert f"{steps - 6} of {steps} steps are done" in report
