@@ -24,6 +24,7 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
 from elman.files import alone, append_line, new_directory, read_json, write_json, write_text
+from elman.languages import own_file
 from elman.text import Level
 from elman.vocab import Vocab
 
@@ -83,7 +84,7 @@ class Run:
             write_json(partial / "data.json", identity | {"class_names": list(dataset.class_names)})
             dataset.vocab.save(partial / "vocab.json")
             write_text(partial / "config.toml", config.to_toml())
-            if (own := Path(config.data.name)).suffix == ".toml":
+            if own := own_file(config.data.name):
                 write_text(partial / LANGUAGE / own.name, own.read_text(encoding="utf-8"))
             made = partial.stat().st_ino
         if path.stat().st_ino != made:
@@ -143,8 +144,8 @@ class Run:
     @property
     def language_file(self) -> str | None:
         """What stood in the file of a language of one's own; None for all other data."""
-        path = Path(self.data_config.name)
-        return path.read_text(encoding="utf-8") if path.suffix == ".toml" and path.is_file() else None
+        own = own_file(self.data_config.name)
+        return own.read_text(encoding="utf-8") if own and own.is_file() else None
 
     def _about_data(self, name: str) -> Any:
         path = self.path / "data.json"

@@ -46,7 +46,10 @@ def named_dataset(name: str, options: Any) -> "Dataset":
 
 def absolute_name(data: str) -> str:
     """A language's file by its whole path: a run must find it from wherever it is read."""
-    return str(Path(data).expanduser().absolute()) if data.endswith(".toml") else data
+    from elman.languages import own_file
+
+    own = own_file(data)
+    return str(own.expanduser().absolute()) if own else data
 
 
 def absolute(tables: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -71,7 +74,10 @@ def law_of(name: str, max_symbols: int | None) -> "Language":
 
 def slug(name: str) -> str:
     """A data set's name as a part of a path: a file's without its folder, options without colons."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "-", Path(name).stem if name.endswith(".toml") else name)
+    from elman.languages import own_file
+
+    own = own_file(name)
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", own.stem if own else name)
 
 
 def warn(text: str) -> None:

@@ -12,11 +12,22 @@ from elman.errors import LanguageError
 from elman.languages.base import END, Entropy, Language, Reader, String
 from elman.languages.brackets import Brackets, Dyck
 from elman.languages.counter import EqualBlocks, SumBlocks
-from elman.languages.file import from_file
+from elman.languages.file import from_file, own_file
 from elman.languages.regular import Ndfa, parity, tomita
 from elman.languages.toy import toy, toy_words
 
-__all__ = ["END", "LANGUAGES", "Entropy", "Language", "Reader", "String", "from_file", "is_language", "language"]
+__all__ = [
+    "END",
+    "LANGUAGES",
+    "Entropy",
+    "Language",
+    "Reader",
+    "String",
+    "from_file",
+    "is_language",
+    "language",
+    "own_file",
+]
 
 
 def _tomita(number: int) -> Callable[..., Language]:
@@ -44,7 +55,7 @@ LANGUAGES: dict[str, Callable[..., Language]] = {
 
 def is_language(name: str) -> bool:
     """Return whether ``name`` can be meant for `language`: one of the table, with options or without, or a file."""
-    return name.endswith(".toml") or name.partition(":")[0] in LANGUAGES
+    return own_file(name) is not None or name.partition(":")[0] in LANGUAGES
 
 
 def language(name: str, **options: Any) -> Language:
@@ -59,10 +70,10 @@ def language(name: str, **options: Any) -> Language:
 
     Examples: ``language("dyck", k=2, p=0.4)``, ``language("toy", version=2)``, ``language("anbn", p=0.8)``.
     """
-    if name.endswith(".toml"):
+    if file := own_file(name):
         if options:
             raise LanguageError(f"A language from a file takes no options ({', '.join(options)}).", "Leave them out.")
-        return from_file(name)
+        return from_file(file)
     name, _, written = name.partition(":")
     options |= dict(_option(name, part) for part in written.split(",") if written)
     if name not in LANGUAGES:

@@ -39,6 +39,11 @@ KEYS = {
 }
 
 
+def own_file(name: str) -> Path | None:
+    """Return the file that a language's name is the path of; None for a name of the table, and for all other data."""
+    return Path(name) if name.endswith(".toml") else None
+
+
 def from_file(path: str | Path) -> Language:
     """Read a language.
 

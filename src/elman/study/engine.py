@@ -13,7 +13,7 @@ from elman.config import RunConfig
 from elman.data.table import open_dataset
 from elman.errors import DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
 from elman.files import alone, read_json, write_json, write_text
-from elman.languages import is_language
+from elman.languages import is_language, own_file
 from elman.machine import machine
 from elman.progress import Report, seconds
 from elman.report.study import write_report
@@ -160,8 +160,8 @@ def _digests(study: Study, *, fallback: bool, without: tuple[str, ...] = ()) -> 
 
 def _language_file(config: RunConfig | None) -> dict[str, str]:
     """Return the digest of a language's own file, whose name stays when its rules change; nothing of other data."""
-    path = Path(config.data.name if config else "")
-    return {"language": sha256(path)} if path.suffix == ".toml" and path.is_file() else {}
+    own = own_file(config.data.name if config else "")
+    return {"language": sha256(own)} if own and own.is_file() else {}
 
 
 def _digest(content: dict[str, Any]) -> str:
