@@ -53,7 +53,7 @@ class DataConfig:
     vocab_size: int | None = None
     """Keep this many ids, the most frequent (four specials included); the rest reads as .unk."""
     max_length: int | None = None
-    """Read only this many tokens of each text, from its start."""
+    """Read only this many tokens of each text, from its start. A text that was cut has no .end to be learnt."""
     synthetic_size: int = 4_000
     """synth-reviews and negation only: how many in the training split; validation and test have a quarter each."""
     synthetic_sentences: int = 1

@@ -30,6 +30,8 @@ class Sequences:
         One class a sequence, or None.
     vocab_size
         Ids of this number and above read as ``.unk``; None changes nothing.
+    whole
+        Which sequences go to their end; None where all do. :meth:`cut` knows; it is not saved.
     """
 
     tokens: NDArray[Any]
@@ -37,6 +39,7 @@ class Sequences:
     lengths: NDArray[np.int64]
     labels: NDArray[np.int64] | None = None
     vocab_size: int | None = None
+    whole: NDArray[np.bool_] | None = None
 
     @classmethod
     def from_lists(cls, sequences: Sequence[Sequence[int]], labels: Sequence[int] | None = None) -> "Sequences":
@@ -64,23 +67,27 @@ class Sequences:
     def select(self, indices: NDArray[np.int64]) -> "Sequences":
         """Return those sequences, in that order, over the same tokens."""
         labels = None if self.labels is None else self.labels[indices]
-        return replace(self, starts=self.starts[indices], lengths=self.lengths[indices], labels=labels)
+        whole = None if self.whole is None else self.whole[indices]
+        return replace(self, starts=self.starts[indices], lengths=self.lengths[indices], labels=labels, whole=whole)
 
     def joined(self, other: "Sequences") -> "Sequences":
         """Return these and the ``other`` ones; tokens that they do not share are copied."""
         both = [self, other]
         labels = None if self.labels is None or other.labels is None else np.concatenate([self.labels, other.labels])
         lengths = np.concatenate([each.lengths for each in both])
+        whole = np.concatenate([each._are_whole() for each in both])
+        joined = replace(self, lengths=lengths, labels=labels, whole=whole)
         if self.tokens is other.tokens:
-            starts = np.concatenate([each.starts for each in both])
-            return replace(self, starts=starts, lengths=lengths, labels=labels)
+            return replace(joined, starts=np.concatenate([each.starts for each in both]))
         starts = np.concatenate([self.starts, other.starts + len(self.tokens)])
-        tokens = np.concatenate([each.tokens for each in both])
-        return replace(self, tokens=tokens, starts=starts, lengths=lengths, labels=labels)
+        return replace(joined, starts=starts, tokens=np.concatenate([each.tokens for each in both]))
 
     def cut(self, max_length: int | None) -> "Sequences":
         """Keep the first ``max_length`` ids of each sequence; None keeps all."""
-        return self if max_length is None else replace(self, lengths=np.minimum(self.lengths, max_length))
+        if max_length is None:
+            return self
+        whole = self._are_whole() & (self.lengths <= max_length)
+        return replace(self, lengths=np.minimum(self.lengths, max_length), whole=whole)
 
     def with_vocab_size(self, vocab_size: int) -> "Sequences":
         """Read ids of ``vocab_size`` and above as ``.unk``."""
@@ -95,12 +102,13 @@ class Sequences:
         return np.unique(kinds, return_index=True)[1], kinds
 
     def framed(self) -> "Sequences":
-        """Put ``.start`` before and ``.end`` behind every sequence; this copies the tokens."""
-        lengths = self.lengths + 2
+        """Put ``.start`` before every sequence, and ``.end`` behind every one that was not cut; the tokens are copied."""
+        whole = self._are_whole()
+        lengths = self.lengths + 1 + whole
         starts = starts_of(lengths)
         tokens = np.empty(int(lengths.sum()), self.tokens.dtype)
         inside = np.ones(len(tokens), bool)
-        for places, special in ((starts, START), (starts + lengths - 1, END)):
+        for places, special in ((starts, START), ((starts + lengths - 1)[whole], END)):
             tokens[places], inside[places] = special, False
         sources = np.arange(self.total_tokens) + np.repeat(self.starts - starts_of(self.lengths), self.lengths)
         tokens[inside] = self.tokens[sources]
@@ -141,6 +149,9 @@ class Sequences:
         if int(lengths.sum()) != len(tokens) or (labels is not None and len(labels) != len(lengths)):
             raise DataError(f"The files in {directory} do not fit together.", "Remove it, and prepare it anew.")
         return cls(tokens, starts_of(lengths), lengths, labels)
+
+    def _are_whole(self) -> NDArray[np.bool_]:
+        return np.ones(len(self), bool) if self.whole is None else self.whole
 
     def _readable(self, tokens: NDArray[Any]) -> NDArray[np.int64]:
         ids = tokens.astype(np.int64)
