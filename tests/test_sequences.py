@@ -95,14 +95,12 @@ def test_vocabularies_that_cannot_be_are_refused(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.lists(st.integers(3, 50), max_size=9), min_size=1, max_size=9), st.randoms())
-def test_framed_sequences_begin_with_start_and_end_with_end_where_they_were_not_cut(lists: list[list[int]], chance: random.Random) -> None:
+def test_framed_sequences_have_an_end_where_they_were_not_cut(lists: list[list[int]], chance: random.Random) -> None:
     order = np.array(chance.sample(range(len(lists)), len(lists)))
     framed = Sequences.from_lists(lists).select(order).framed()
     assert [ids.tolist() for ids in framed] == [[START, *lists[i], END] for i in order]
     short = Sequences.from_lists(lists).with_vocab_size(10).cut(2).select(order)
-    expected = [
-        [START, *(i if i < 10 else UNKNOWN for i in lists[n][:2]), *([END] if len(lists[n]) <= 2 else [])] for n in order
-    ]
+    expected = [[START, *(i if i < 10 else UNKNOWN for i in lists[n][:2]), *[END][: len(lists[n]) <= 2]] for n in order]
     assert [ids.tolist() for ids in short.framed()] == expected
     assert [ids.tolist() for ids in short.joined(framed.cut(5)).framed()][: len(order)] == expected
     assert [ids.tolist() for ids in short.cut(9).framed()] == expected  # what was cut stays so

@@ -94,6 +94,18 @@ def test_it_learns(layer: str, tmp_path: Path, config: RunConfig) -> None:
     assert run.result("training")["val_accuracy"] > 0.95
 
 
+def test_threads_of_a_larger_machine_are_as_many_as_this_one_bears(
+    tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    lines: list[str] = []
+    many = replace(config, loop=replace(config.loop, threads=64))
+    run = Run.create(tmp_path / "run", many, dataset)
+    train(Run(run.path), dataset, lines.append)  # read anew: its configuration holds 64
+    assert run.result("training")["machine"]["threads"] == 4
+    assert "NOTE: this machine computes with at most 4 threads, so not with 64." in lines
+
+
 def test_interrupted_at_ten_random_steps_and_resumed_to_the_same_bits(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:

@@ -4,9 +4,8 @@ The help of the command comes from the docstrings here, the run directory's ``co
 that cannot be is refused where the dataclass is made, so nothing later has to ask again.
 """
 
-import math
-import os
 from dataclasses import asdict, dataclass, field, fields, replace
+from math import inf, sqrt
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,6 +18,9 @@ from elman.text import Level
 
 MOST_PADDED = 100_000
 """The widest multiple that a batch can be rounded up to."""
+
+MOST_THREADS = 1_024
+"""Of any machine: a run that a larger one made is still read. How many this one can use, the training asks."""
 
 MOST_DRIFT = 0.96
 """The highest β₁ / √β₂ at which ``RowWiseAdam`` comes to dense Adam's weights: of a long drift ε is a part."""
@@ -160,8 +162,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "embedding_size", "hidden_size", "num_layers")
-        if not self.embedding_scale > 0:
-            raise ConfigError(f"--embedding-scale must be positive, not {self.embedding_scale}.", "Try 0.1.")
+        if not 0 < self.embedding_scale < inf:
+            raise ConfigError(f"--embedding-scale must be positive and finite, not {self.embedding_scale}.", "Try 0.1.")
         _share(self, "word_dropout", "embedding_dropout", "top_dropout")
         if self.layer == "mlp" and self.bidirectional:
             raise ConfigError("An mlp reads no direction, so it cannot be bidirectional.", "Leave one of the two out.")
@@ -202,7 +204,7 @@ class OptimConfig:
         _share(self, "beta1", "beta2", "ema_decay")
         if self.beta2 == 0:
             raise ConfigError("--beta2 must be above 0: Adam divides by that mean.", "Try 0.98.")
-        if self.row_wise_embedding and self.beta1 > MOST_DRIFT * math.sqrt(self.beta2):
+        if self.row_wise_embedding and self.beta1 > MOST_DRIFT * sqrt(self.beta2):
             raise ConfigError(
                 f"Rows that are not read drift too far with betas of {self.beta1} and {self.beta2} to be followed.",
                 "Give --no-row-wise-embedding, or a higher --beta2.",
@@ -229,8 +231,8 @@ class LoopConfig:
     precision: Precision = "float32"
     """Of the matrix products; the weights stay float32."""
     threads: int | None = None
-    """CPU threads; the default is torch's, and 1 for a hidden size below 64. The same seed and threads give the same
-    bits."""
+    """CPU threads, at most four a core; the default is torch's, and 1 for a hidden size below 64. The same seed and
+    threads give the same bits."""
     checkpoint_minutes: float = 10.0
     """Besides each epoch's end, save the state to resume from this often."""
     log_every: int = 10
@@ -242,7 +244,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "epochs", "pretrain_epochs", "patience", "threads", "log_every", "samples", "max_new_tokens")
-        _at_most(self, 4 * (os.cpu_count() or 1), "threads")
+        _at_most(self, MOST_THREADS, "threads")
         _at_least(self, 0, "seed", "checkpoint_minutes")
         if self.keep == "last" and self.patience is not None:
             raise ConfigError("--keep last asks nothing of validation, and --patience does.", "Leave one of them out.")
@@ -264,7 +266,7 @@ class SamplingConfig:
     def __post_init__(self) -> None:
         _at_least(self, 1, "top_k", "max_new_tokens")
         _at_least(self, 0, "seed")
-        if not 0 <= self.temperature < float("inf"):
+        if not 0 <= self.temperature < inf:
             raise ConfigError(f"The temperature cannot be {self.temperature}.", "Give 0 or more; 1 is the model's own.")
 
 
@@ -387,7 +389,7 @@ def read_config(path: Path) -> RunConfig:
 def _at_least(config: Any, least: int, *names: str) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and not least <= value < float("inf"):
+        if value is not None and not least <= value < inf:
             raise ConfigError(f"{_flag(name)} must be {least} or more, not {value}.", "Choose another value.")
 
 

@@ -137,9 +137,16 @@ class Run:
 
     @property
     def data_config(self) -> DataConfig:
-        """The configuration of the data; a language's own file is the one that was kept when the run was made."""
-        kept = self.path / LANGUAGE / Path(self.config.data.name).name
-        return replace(self.config.data, name=str(kept)) if kept.is_file() else self.config.data
+        """The configuration of the data, where they are now.
+
+        A language's own file is the one that was kept when the run was made. IMDb whose archive has moved since is
+        looked for as if none had been named; its checksum will tell whether it is the same.
+        """
+        data = self.config.data
+        kept = self.path / LANGUAGE / Path(data.name).name
+        if kept.is_file():
+            return replace(data, name=str(kept))
+        return replace(data, imdb=None) if data.imdb and not Path(data.imdb).exists() else data
 
     @property
     def language_file(self) -> str | None:

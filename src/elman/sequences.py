@@ -102,7 +102,7 @@ class Sequences:
         return np.unique(kinds, return_index=True)[1], kinds
 
     def framed(self) -> "Sequences":
-        """Put ``.start`` before every sequence, and ``.end`` behind every one that was not cut; the tokens are copied."""
+        """Put ``.start`` before every sequence, and ``.end`` behind every whole one; this copies the tokens."""
         whole = self._are_whole()
         lengths = self.lengths + 1 + whole
         starts = starts_of(lengths)

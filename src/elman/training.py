@@ -5,6 +5,7 @@ every few minutes, and on Ctrl-C; all random choices follow from the seed and th
 """
 
 import math
+import os
 import platform
 import threading
 import time
@@ -45,6 +46,9 @@ from elman.runs import Run
 from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
 from elman.vocab import UNKNOWN
+
+THREADS_A_CORE = 4
+"""More only wait for each other."""
 
 SMALL = 64
 """A hidden state of fewer numbers is computed by one thread: several wait for each other longer than they work."""
@@ -103,7 +107,7 @@ def train(
         result: dict[str, Any] = run.result("training")
         return result
     start = pretrain(run.config, dataset, report)
-    with run.locked(), _threads(run.config), kept_memory(), interruptible() as interrupted:
+    with run.locked(), _threads(run.config, report), kept_memory(), interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch, start)
         try:
             fit(session)
@@ -381,14 +385,18 @@ def _refuse_non_finite(session: Session, nats: float, grad_norm: float = 0.0) ->
 
 
 @contextmanager
-def _threads(config: RunConfig) -> Iterator[None]:
+def _threads(config: RunConfig, report: Report) -> Iterator[None]:
     """Compute on as many threads within the block as are asked for, or suit the model, with numbers near zero as zero.
 
     They cost a hundred times others. The processor keeps this per thread, and torch's worker threads for ever what was
     said when they were born: those of a process that computed before its first training keep such numbers.
     """
     before = torch.get_num_threads()
-    torch.set_num_threads(config.loop.threads or (1 if config.model.hidden_size < SMALL else before))
+    wanted = config.loop.threads or (1 if config.model.hidden_size < SMALL else before)
+    most = THREADS_A_CORE * (os.cpu_count() or 1)
+    if wanted > most:  # the run may have been begun on a larger machine
+        report(f"NOTE: this machine computes with at most {most} threads, so not with {wanted}.")
+    torch.set_num_threads(min(wanted, most))
     torch.set_flush_denormal(True)
     try:
         yield

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from elman.config import DataConfig
+from elman.config import DataConfig, RunConfig
 from elman.data import imdb
 from elman.data.course import load_imdb
 from elman.data.describe import describe
 from elman.data.imdb import CONTENT, open_imdb, validation_places
 from elman.data.table import open_dataset
-from elman.errors import ConfigError, DataError, TestSplitLocked
+from elman.errors import ConfigError, DataError, RunError, TestSplitLocked
 from elman.files import write_json
+from elman.runs import Run
 from elman.text import words
 
 Reviews = dict[str, bytes]
@@ -391,3 +392,24 @@ def test_a_full_disk_leaves_nothing(archive: Path, own_cache: Path, monkeypatch:
         opened(archive)
     assert not left_behind(own_cache)
     shutil.rmtree(own_cache, ignore_errors=True)
+
+
+def test_a_run_finds_an_archive_that_has_moved(archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = RunConfig(data=DataConfig(imdb=str(archive)))
+    run = Run.create(tmp_path / "run", config, open_dataset(config.data))
+    moved = archive.rename(tmp_path / "moved.tar.gz")
+    monkeypatch.setenv("ELMAN_IMDB", str(moved))
+    assert Run(run.path).open_dataset().checksum == run.checksum
+
+
+def test_a_run_refuses_other_reviews_than_its_own(
+    make_archive: Callable[..., Path], reviews: Reviews, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_archive(reviews)
+    config = RunConfig(data=DataConfig(imdb=str(archive)))
+    run = Run.create(tmp_path / "run", config, open_dataset(config.data))
+    name = next(name for name in reviews if "/train/pos" in name)
+    archive.unlink()
+    monkeypatch.setenv("ELMAN_IMDB", str(make_archive(reviews | {name: b"another review altogether"}, "other.tar.gz")))
+    with pytest.raises(RunError, match="other data"):
+        run.open_dataset()
