@@ -112,7 +112,7 @@ def test_it_is_done_once_for_all_seeds(tmp_path: Path, pretrained: RunConfig, da
     told(tmp_path / "one", pretrained, dataset)
     other = replace(pretrained, loop=replace(pretrained.loop, seed=1))
     run, lines = told(tmp_path / "other", other, dataset)
-    assert lines[0].startswith("pretrained already: ")
+    assert lines[0].startswith("begins from ")
     assert run.finished
 
 

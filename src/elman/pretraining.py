@@ -37,17 +37,22 @@ def pretraining_of(config: RunConfig) -> RunConfig:
         batches=config.batches,
         model=replace(config.model, pooling=ModelConfig.pooling, word_dropout=0.0),
         optim=OptimConfig(row_wise_embedding=config.optim.row_wise_embedding),
-        loop=LoopConfig(epochs=loop.pretrain_epochs, accelerator=loop.accelerator, precision=loop.precision),
+        loop=LoopConfig(
+            epochs=loop.pretrain_epochs,
+            accelerator=loop.accelerator,
+            precision=loop.precision,
+            threads=loop.threads,
+        ),
     )
     return same.with_tables(PRETRAINING, "pretraining")
 
 
 def pretrained_path(config: RunConfig, dataset: Dataset) -> Path:
-    """Where the run of a pretraining is, or would be; the same on every machine and device."""
+    """Where the run of a pretraining is, or would be; the same on every machine and device, and for all threads."""
     anywhere = replace(
         config,
         data=replace(config.data, imdb=None, name=DataConfig.name),  # the texts themselves are named below
-        loop=replace(config.loop, accelerator="cpu"),
+        loop=replace(config.loop, accelerator="cpu", threads=None),
     )
     texts = f"{dataset.checksum}{dataset.level}{to_pretrain_on(dataset).total_tokens}"
     digest = hashlib.sha256(f"{anywhere.to_toml()}{texts}".encode()).hexdigest()[:8]

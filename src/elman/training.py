@@ -107,6 +107,8 @@ def train(
         result: dict[str, Any] = run.result("training")
         return result
     start = pretrain(run.config, dataset, report)
+    if start is not None:
+        report(f"begins from {start.path}")
     with run.locked(), _threads(run.config, report), kept_memory(), interruptible() as interrupted:
         session = set_up(run, dataset, interrupted, report, after_epoch, start)
         try:
@@ -126,7 +128,7 @@ def train(
 def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
     """Return the finished pretraining that a configuration begins with, or None where it begins at random.
 
-    What is in the cache is not trained again.
+    What is in the cache is not trained again, and nothing is said of it.
 
     Raises
     ------
@@ -139,7 +141,9 @@ def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
     path = pretrained_path(wanted, dataset)
     with in_turn(path, report):
         run = Run(path) if path.exists() else Run.create(path, wanted, dataset)
-        report(f"{'pretrained already' if run.finished else 'pretraining'}: {path}")
+        if run.finished:
+            return run
+        report(f"pretraining: {path}")
         try:
             train(run, dataset, report)
         except Interrupted as stop:

@@ -424,9 +424,9 @@ def test_what_all_seeds_begin_from_is_pretrained_before_any_of_them(tmp_path: Pa
     )
     lines: list[str] = []
     run_study(parse_study(f"processes = 2{text}", "tiny"), tmp_path, lines.append)
-    told = [line.partition(": ")[0] for line in lines if "pretrain" in line]
-    assert told[0] == "pretraining"
-    assert sorted(told[1:]) == ["seed 0  pretrained already", "seed 1  pretrained already"]
+    told = [line for line in lines if "pretrain" in line]
+    assert told[0].startswith("pretraining: ")
+    assert sorted(line.partition(" from ")[0] for line in told[1:]) == ["seed 0  begins", "seed 1  begins"]
     figures = json.loads((tmp_path / "results" / "two.json").read_text())["figures"]
     assert figures["pretraining"]["epochs"] == 1
     assert json.loads((tmp_path / "results" / "one.json").read_text())["figures"]["pretraining"] is None

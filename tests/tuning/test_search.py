@@ -1,5 +1,6 @@
 """A search draws, trains, stops what is poor, and goes on after any end to the very trials that it would have had."""
 
+import shutil
 import signal
 import time
 import warnings
@@ -9,6 +10,7 @@ from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -19,12 +21,14 @@ from optuna.trial import Trial, TrialState
 
 from elman import training
 from elman.config import DataConfig, RunConfig
+from elman.data.imdb import cache_root
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
 from elman.files import read_json, write_json
 from elman.processes import beside_each_other
 from elman.runs import Run
+from elman.training import pretrain
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning import trial as one_trial
@@ -461,6 +465,43 @@ def test_what_all_trials_begin_from_is_pretrained_before_any_of_them(search: Sea
     order = [line.partition(":")[0] for line in lines if line.startswith(("pretraining", "trial"))]
     assert order[0] == "pretraining"
     assert {"trial 0", "trial 1"} <= set(order[1:])
+
+
+def test_no_trial_is_charged_with_the_pretraining_that_others_share(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = 0.0
+
+    def slowly(*arguments: Any) -> Run | None:
+        nonlocal late
+        late += 1_000
+        return pretrain(*arguments)
+
+    monkeypatch.setattr(one_trial, "pretrain", slowly)
+    monkeypatch.setattr(one_trial, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + late))
+    tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
+    log = tune(replace(search, config=search.config.with_tables(tables, "test"), trials=2), quiet)
+    assert late == 2_000
+    assert log["seconds"] < 1_000
+
+
+def test_nothing_is_pretrained_where_no_trial_is_left(search: Search) -> None:
+    tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
+    done = replace(search, config=search.config.with_tables(tables, "test"), trials=1)
+    tune(done, quiet)
+    shutil.rmtree(cache_root() / "pretrained")
+    tune(done, quiet)
+    assert not (cache_root() / "pretrained").exists()
+
+
+def test_a_combination_that_cannot_be_leaves_no_trial_that_runs(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "configured", raiser(ConfigError("Together these cannot be.", "Search others.")))
+    with pytest.raises(ConfigError, match="Together"):
+        tune(search, quiet)
+    monkeypatch.undo()
+    assert [trial["state"] for trial in tune(replace(search, trials=1), quiet)["trials"]] == ["failed", "complete"]
 
 
 def test_what_a_process_meets_is_said_by_the_one_that_began_it(search: Search) -> None:

@@ -112,6 +112,13 @@ def test_a_space_that_cannot_be_read_is_refused(tables: dict[str, Any], message:
         ({"model": {"top_dropout": {"low": 0.0, "high": 1.0}}}, "--top-dropout must be at least 0 and below 1"),
         ({"model": {"hidden_size": ["many", 8]}}, "hidden_size cannot be 'many'"),
         ({"model": {"layer": ["mlp", "lstm"], "bidirectional": [False, True]}}, "An mlp reads no direction"),
+        (
+            {
+                "model": {"layer": ["gru"], "bidirectional": [False, True], "num_layers": [1, 2]},
+                "loop": {"pretrain_epochs": [1]},
+            },
+            "several layers that read both ways",
+        ),
     ],
 )
 def test_a_space_with_configurations_that_cannot_be_is_refused_before_anything_is_trained(

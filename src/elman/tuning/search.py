@@ -122,7 +122,8 @@ def tune(search: Search, report: Report = print) -> Log:
     with _opened(search, dataset) as study:
         for name, domain in search.space.items():
             report(f"search {name}: {domain}")
-        pretrain(search.config, dataset, report)  # on all threads, while no trial runs
+        if running(study) or not _enough(search, study):
+            pretrain(search.config, dataset, report)  # on all threads, while no trial runs
         if search.processes == 1:
             work(search, study, dataset, report)
         else:
@@ -199,19 +200,28 @@ def _claim(search: Search, study: optuna.Study, dataset: Dataset) -> tuple[Trial
                     return Trial(study, stale._trial_id), Run(path), lock
             elif search.storage is None or is_lost(stale):  # of this machine it never came to a folder
                 study.tell(stale.number, state=TrialState.FAIL, skip_if_finished=True)
-        if begun(study) >= search.trials or _spent(study) >= 3600 * (search.hours or float("inf")):
+        if _enough(search, study):
             return None
         if begun(study) == 0 and not study.get_trials(
             states=(TrialState.WAITING,)
         ):  # the first is what one would have trained without a search
             study.enqueue_trial(already(search.config, search.space))
         trial = study.ask(fixed_distributions=distributions(search.space))
-        config = configured(search.config, trial.params)
+        try:
+            config = configured(search.config, trial.params)
+        except ConfigError:  # the space was checked, but not every combination in it
+            study.tell(trial, state=TrialState.FAIL)
+            raise
         run = Run.create(trial_path(search.directory, trial.number), config, dataset)
         lock = _lock(run.path)
         assert lock is not None  # the folder is new
         _logged(search, study)  # so that a database made from the log knows whose folder it is
         return trial, run, lock
+
+
+def _enough(search: Search, study: optuna.Study) -> bool:
+    """Return whether no other trial is to be begun."""
+    return begun(study) >= search.trials or _spent(study) >= 3600 * (search.hours or float("inf"))
 
 
 def _lock(trial: Path) -> FileLock | None:

@@ -13,6 +13,7 @@ recurrences get lower learning rates than those with gates.
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import chain, combinations, product
 from typing import Any
 
 from elman.config import RunConfig
@@ -173,7 +174,8 @@ def configured(config: RunConfig, values: dict[str, Value]) -> RunConfig:
 def check(space: Space, config: RunConfig) -> None:
     """Refuse a space that holds configurations that cannot be, before anything is trained.
 
-    Every end of every range and every choice is tried, the other knobs being at their first values.
+    Every end of every range and every choice is tried with every one of each other knob, two at a time; the rest
+    being at their first values.
 
     Raises
     ------
@@ -181,9 +183,9 @@ def check(space: Space, config: RunConfig) -> None:
         One cannot be; the message names it.
     """
     first = {name: domain.ends[0] for name, domain in space.items()}
-    for name, domain in space.items():
-        for value in domain.ends:
-            configured(config, {**first, name: value})
+    for names in chain(combinations(space, 1), combinations(space, 2)):
+        for values in product(*(space[name].ends for name in names)):
+            configured(config, first | dict(zip(names, values, strict=True)))
 
 
 def flat(tables: Tables) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from elman.data.dataset import Dataset
 from elman.errors import ElmanError, Interrupted, NonFiniteLoss
 from elman.progress import Report
 from elman.runs import Run
-from elman.training import train
+from elman.training import pretrain, train
 from elman.tuning.database import PRUNED_FROM_EPOCH
 
 Direction = Literal["maximize", "minimize"]
@@ -43,23 +43,28 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
         if PRUNED_FROM_EPOCH <= figures["epoch"] < epochs and trial.should_prune():
             raise optuna.TrialPruned
 
+    def say(line: str) -> None:
+        report(f"trial {trial.number}  {line}")
+
     report(f"trial {trial.number}: {', '.join(f'{name} {_shown(value)}' for name, value in trial.params.items())}")
     try:
+        pretrain(run.config, dataset, say)
+        note.start()  # behind it: whichever trial comes first pretrains for all that have its sizes
         for figures in run.metrics("epoch"):  # taken up: what an earlier sitting had no time to say
             after_epoch(figures)
-        train(run, dataset, lambda line: report(f"trial {trial.number}  {line}"), after_epoch)
+        train(run, dataset, say, after_epoch)
         note.end()
         study.tell(trial, trial.user_attrs["best"], skip_if_finished=True)
     except optuna.TrialPruned:
         note.end("pruned: worse than the median")
-        report(f"trial {trial.number}  stopped: worse than the median of the others after as many epochs")
+        say("stopped: worse than the median of the others after as many epochs")
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     except NonFiniteLoss as error:
         note.end(error.problem)
-        report(f"trial {trial.number}  stopped: {error.problem}")
+        say(f"stopped: {error.problem}")
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     except UpdateFinishedTrialError:
-        report(f"trial {trial.number}  stopped: another machine took it to be lost")
+        say("stopped: another machine took it to be lost")
     except Interrupted as stop:
         note.end()
         raise Interrupted(stop.problem, CONTINUE) from stop
@@ -78,11 +83,16 @@ class _Notes:
         self._better = max if study.direction == optuna.study.StudyDirection.MAXIMIZE else min
         # A process may be killed between the two places that an epoch is noted in.
         self._reported = set(study.get_trials(deepcopy=False)[trial.number].intermediate_values)
-        self._before, self._started = trial.user_attrs.get("seconds", 0.0), time.monotonic()
+        self._before: float = trial.user_attrs.get("seconds", 0.0)
+        self._started: float | None = None
+
+    def start(self) -> None:
+        """Count the seconds from now on."""
+        self._started = time.monotonic()
 
     @property
     def _spent(self) -> float:
-        return float(self._before + time.monotonic() - self._started)
+        return self._before + (0.0 if self._started is None else time.monotonic() - self._started)
 
     def epoch(self, figures: dict[str, Any]) -> None:
         """Note the figures of an epoch, unless they are there already."""
