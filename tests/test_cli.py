@@ -306,7 +306,10 @@ def test_a_text_of_the_test_split_is_shown_with_final_alone(elman: Command) -> N
     code, out, err = elman("data", "show", "synth-reviews", 0, "--split", "test")
     assert (code, out) == (2, "")
     assert "--final" in err
-    assert elman("data", "show", "synth-reviews", 0, "--split", "test", "--final")[0] == 0
+    shown = ["data", "show", "synth-reviews", 0, "--split", "test", "--final"]
+    assert elman(*shown[:3], 99_999, *shown[4:])[0] == 2  # nothing was read, so nothing was opened
+    assert elman(*shown)[::2] == (0, "")
+    assert "OPENED BEFORE: once" in elman(*shown)[2]
     elman("train", "synth-reviews", "--epochs", 1, "--run", "run", "--embedding-size", 4, "--hidden-size", 4)
     assert "OPENED BEFORE" in elman("evaluate", "run", "--split", "test", "--final")[2]
 

@@ -110,8 +110,8 @@ def test_a_disk_that_is_full_tears_no_line_of_the_ledger(monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         with pytest.raises(OSError, match="full"):
-            record_opening("imdb", "sum", "second", "")
-    record_opening("imdb", "sum", "third", "")
+            record_opening("imdb", "sum", "second", "", quiet)
+    record_opening("imdb", "sum", "third", "", quiet)
     assert [entry.run for entry in openings("sum")] == ["first", "third"]
 
 
@@ -127,8 +127,12 @@ def test_a_ledger_whose_last_line_has_no_end_takes_another(own_cache: Path) -> N
     record_opening("imdb", "sum", "first", "")
     ledger = own_cache / "ledger.jsonl"
     ledger.write_text(ledger.read_text().rstrip())
-    record_opening("imdb", "sum", "second", "")
+    record_opening("imdb", "sum", "second", "", quiet)
     assert [entry.run for entry in openings("sum")] == ["first", "second"]
+
+
+def quiet(_: str) -> None:
+    pass
 
 
 def full(_: int) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from elman.batching import Batch, Batches
 from elman.config import SplitName
 from elman.data.dataset import Dataset
-from elman.data.ledger import openings, record_opening
+from elman.data.ledger import record_opening
 from elman.errors import DataError, RunError
 from elman.files import write_json
 from elman.inference import device_of, for_each_batch, trained_model
@@ -162,7 +162,11 @@ def evaluate(
     model = trained_model(run).to(fabric.device)
     if task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
         raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
-    opened = _open_test_split(run, dataset, warn) if split == "test" else {}
+    opened = {}
+    if split == "test":
+        digest = hashlib.sha256(run.config.to_toml().encode()).hexdigest()
+        entry = record_opening(dataset.name, dataset.checksum, str(run.path.resolve()), digest, warn)
+        opened = {"opened": entry.time, "openings_before": entry.earlier}
     figures = {
         "run": str(run.path),
         "split": split,
@@ -199,20 +203,6 @@ def _measure_language_model(
         strings = [dataset.vocab.decode(ids.tolist()) for ids in sequences]
         figures |= distance(nats, true_nats(dataset.language, strings), tokens, dataset.language)
     return figures
-
-
-def _open_test_split(run: Run, dataset: Dataset, warn: Callable[[str], None]) -> dict[str, Any]:
-    """Write the opening into the ledger, before anything is read; say it if it is not the first."""
-    earlier = openings(dataset.checksum)
-    digest = hashlib.sha256(run.config.to_toml().encode()).hexdigest()
-    entry = record_opening(dataset.name, dataset.checksum, str(run.path.resolve()), digest)
-    if earlier:
-        times, last = "once" if len(earlier) == 1 else f"{len(earlier)} times", earlier[-1]
-        warn(
-            f"THE TEST SPLIT OF {dataset.name.upper()} HAS BEEN OPENED BEFORE: {times}, last at {last.time} by"
-            f" {last.run}. If anything was chosen since by what was seen then, this figure is too good."
-        )
-    return {"opened": entry.time, "openings_before": len(earlier)}
 
 
 def _excerpt(dataset: Dataset, token_ids: NDArray[np.int64]) -> str:

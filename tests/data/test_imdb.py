@@ -18,6 +18,7 @@ from elman.data import imdb
 from elman.data.course import load_imdb
 from elman.data.describe import describe
 from elman.data.imdb import CONTENT, open_imdb, validation_places
+from elman.data.ledger import openings
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, RunError, TestSplitLocked
 from elman.files import write_json
@@ -292,8 +293,12 @@ def test_course_function_returns_plain_lists(archive: Path, monkeypatch: pytest.
     assert isinstance(x_train[0][0], int)
     assert sorted(map(len, x_train)) == list(map(len, x_train))
     assert [w2i[word] for word in i2w] == list(range(len(i2w)))
+    assert openings(opened(archive).checksum) == []
     (x_all, _), (x_test, _), _, _ = load_imdb(final=True)
     assert (len(x_all), len(x_test)) == (40, 40)
+    assert [entry.run for entry in openings(opened(archive).checksum)] == ["load_imdb(final=True)"]
+    with pytest.warns(UserWarning, match="HAS BEEN OPENED BEFORE"):
+        load_imdb(final=True)
     held_out = validation_places(40, 10, 0)
     assert [ids for ids, out in zip(x_all, held_out, strict=True) if out] == x_val
     (x_small, _), _, (i2w_small, _), _ = load_imdb(voc=8, val=10)
@@ -353,6 +358,7 @@ def test_the_real_archive_has_the_published_counts(real_imdb: str) -> None:
 
 
 @pytest.mark.imdb
+@pytest.mark.filterwarnings("ignore:THE TEST SPLIT")  # other tests may have opened it
 def test_the_real_validation_split_is_the_courses(real_imdb: str) -> None:
     import random
 

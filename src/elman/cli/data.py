@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from elman.cli.apps import NO_DATA_OPTIONS, Json, data_app, named_dataset, show_figures
+from elman.cli.apps import NO_DATA_OPTIONS, Json, data_app, named_dataset, show_figures, warn
 from elman.config import SplitName
 from elman.errors import ConfigError
 from elman.options import DataOptions
@@ -57,10 +57,10 @@ def show(
 
     dataset = named_dataset(data, options)
     sequences = dataset.split(split, final=final)
-    if split == "test":
-        record_opening(dataset.name, dataset.checksum, f"elman data show {data} {index}", "")
     if not 0 <= index < len(sequences):
         raise ConfigError(f"{data} has no {split} text {index}.", f"It has 0 to {len(sequences) - 1}.")
+    if split == "test":
+        record_opening(dataset.name, dataset.checksum, f"elman data show {data} {index}", "", warn)
     ids = sequences[index].tolist()
     if sequences.labels is not None and sequences.labels[index] >= 0:
         label = int(sequences.labels[index])

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from elman.data.imdb import prepared_level, validation_places
+from elman.data.imdb import checksum_of, prepared_level, validation_places
+from elman.data.ledger import record_opening
 from elman.errors import ConfigError
 from elman.languages import language
 from elman.sequences import Sequences
@@ -35,7 +36,8 @@ def load_imdb(
     Parameters
     ----------
     final
-        Return all training reviews and the test reviews, instead of a training and a validation part.
+        Return all training reviews and the test reviews, instead of a training and a validation part. The ledger
+        records it, and warns from the second time on.
     val
         How many training reviews to hold out for validation.
     seed
@@ -61,6 +63,7 @@ def load_imdb(
     vocab = Vocab.load(directory / "vocab.json").truncated(voc)
     train, test = (Sequences.load(directory / part).with_vocab_size(len(vocab)) for part in ("train", "test"))
     if final:
+        record_opening("imdb", checksum_of(directory), "load_imdb(final=True)", "")
         return _plain(train), _plain(test), (vocab.tokens, vocab.ids), 2
     held_out = validation_places(len(train), val, seed)
     fitted, validation = (train.select(np.flatnonzero(part)) for part in (~held_out, held_out))

@@ -68,6 +68,12 @@ def prepared_level(source: str | None, level: Level) -> Path:
     return entry / level
 
 
+def checksum_of(level: Path) -> str:
+    """Return the checksum of the data that :func:`prepared_level` prepared."""
+    checksum: str = read_json(level.parent / "source.json")["checksum"]
+    return checksum
+
+
 def find_entry(source: str | None) -> Path:
     """Return the cache entry of ``source`` (or of ``ELMAN_IMDB``, or of the published reviews), made where needed."""
     named = source or os.environ.get("ELMAN_IMDB")
@@ -141,7 +147,7 @@ def _open(directory: Path) -> Dataset:
         vocab=Vocab.load(directory / "vocab.json"),
         splits={split: whole[split].select(where) for split, where in places.items()},
         class_names=("positive", "negative"),
-        checksum=source["checksum"],
+        checksum=checksum_of(directory),
         source=source["source"],
         texts=_texts(directory, places),
     )

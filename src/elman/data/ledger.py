@@ -5,9 +5,13 @@ is written down where the data is cached, under the checksum of the data, and th
 """
 
 import json
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from filelock import FileLock
 
 from elman.data.imdb import cache_root
 from elman.errors import DataError
@@ -66,11 +70,28 @@ def _entry(line: str, number: int, ledger: Path) -> Opening:
         ) from error
 
 
-def record_opening(data: str, checksum: str, run: str, config: str) -> Opening:
-    """Write down that the test split is opened now. Call it before the split is read."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = Opening(now, data, checksum, run, config, earlier=len(openings(checksum)))
-    append_line(cache_root() / NAME, json.dumps(asdict(entry)))
+def record_opening(
+    data: str, checksum: str, run: str, config: str, warn: Callable[[str], None] = warnings.warn
+) -> Opening:
+    """Write down that the test split is opened now, and say it if it is not the first time. Call it before it is read.
+
+    Raises
+    ------
+    DataError
+        The ledger is damaged.
+    """
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_root() / f".{NAME}.lock"):  # of two that open it beside each other one is the second
+        earlier = openings(checksum)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        entry = Opening(now, data, checksum, run, config, earlier=len(earlier))
+        append_line(cache_root() / NAME, json.dumps(asdict(entry)))
+    if earlier:
+        times, last = "once" if len(earlier) == 1 else f"{len(earlier)} times", earlier[-1]
+        warn(
+            f"THE TEST SPLIT OF {data.upper()} HAS BEEN OPENED BEFORE: {times}, last at {last.time} by {last.run}."
+            " If anything was chosen since by what was seen then, what is seen now is too good."
+        )
     return entry
 
 

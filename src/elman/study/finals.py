@@ -212,18 +212,11 @@ def _open(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
         restore_opening(made)  # the study may have come from another machine
         _keep_opening(work.directory, made)  # or its file was lost
         return made
-    earlier, place = openings(dataset.checksum), str(work.directory.resolve())
-    mine = [entry for entry in earlier if (entry.run, entry.config) == (place, hypothesis)]
-    entry = mine[0] if mine else record_opening(dataset.name, dataset.checksum, place, hypothesis)
-    others = [each for each in earlier if each != entry]
-    _keep_opening(work.directory, entry)
+    place = str(work.directory.resolve())
+    mine = [entry for entry in openings(dataset.checksum) if (entry.run, entry.config) == (place, hypothesis)]
     work.report(f"the test split of {dataset.name} is opened, under the hypothesis {hypothesis[:16]}")
-    if others:
-        work.report(
-            f"THE TEST SPLIT OF {dataset.name.upper()} HAS BEEN OPENED BEFORE, {len(others)} × , last at"
-            f" {others[-1].time} by {others[-1].run}. If anything was chosen since by what was seen then, what follows"
-            " is too good."
-        )
+    entry = mine[0] if mine else record_opening(dataset.name, dataset.checksum, place, hypothesis, work.report)
+    _keep_opening(work.directory, entry)
     return entry
 
 
