@@ -35,6 +35,13 @@ def test_a_bundle_holds_all_and_nothing_large(smoke_study: Path, tmp_path: Path)
     assert (code / "elman" / "report" / "templates" / "report.md.j2").exists()
 
 
+def test_a_language_of_one_s_own_is_handed_in_too(own_study: Path, tmp_path: Path) -> None:
+    (own_study / "language").mkdir()
+    (own_study / "language" / "mine.toml").write_text("kind = 'automaton'")
+    with zipfile.ZipFile(write_bundle(own_study, "abc123_2", tmp_path)) as archive:
+        assert archive.read("abc123_2/configuration/language/mine.toml") == b"kind = 'automaton'"
+
+
 def test_the_same_study_makes_the_same_bytes(smoke_study: Path, tmp_path: Path) -> None:
     first, second = (write_bundle(smoke_study, "abc123_2", tmp_path / folder).read_bytes() for folder in "ab")
     assert first == second

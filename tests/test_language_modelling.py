@@ -338,7 +338,9 @@ def test_words_of_toy_characters_are_held_to_those_of_training() -> None:
     dataset = open_dataset(config_of("toy", data={"strings": 50, "held_out_strings": 5}).data)
     judge, ids = Judge(dataset), dataset.vocab.ids
     word = sorted(judge.words, key=len)[-1]
-    counts = judge.counts([sample_of(ids, f"{word} {word}"), sample_of(ids, f"{word}{word}")])
+    samples = [sample_of(ids, f"{word} {word}"), sample_of(ids, f"{word}{word}")]
+    counts = judge.counts(samples)
+    assert [each.tolist() for each in judge.words_trained_on(samples)] == [[2, 0], [2, 1]]
     assert (counts["words"], counts["words_trained_on"]) == (3, 2)
 
 

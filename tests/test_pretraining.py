@@ -13,12 +13,15 @@ import torch
 
 from elman import training
 from elman.checkpoint import load_weights
-from elman.config import RunConfig
+from elman.config import RunConfig, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, RunError
 from elman.evaluation import evaluate
 from elman.files import try_lock
+from elman.generalisation import generalise
+from elman.grading import grade, write
+from elman.presets import preset
 from elman.pretraining import in_turn, pretrained_path, pretraining_of
 from elman.runs import Run
 from elman.sequences import Sequences
@@ -210,6 +213,14 @@ def test_a_pretraining_is_no_classifier(pretrained: RunConfig, dataset: Dataset)
     run = pretrain(pretrained, dataset, lambda _: None)
     with pytest.raises(RunError, match="is a pretraining"):
         evaluate(run, "val")
+
+
+def test_a_pretraining_on_strings_is_no_language_model(tmp_path: Path) -> None:
+    config = preset("ndfa", "pretraining").with_tables({"data": {"strings": 100, "held_out_strings": 10}}, "test")
+    run = Run.create(tmp_path / "run", config, open_dataset(config.data))
+    for ask in (grade, generalise, lambda run: write(run, 1, SamplingConfig())):
+        with pytest.raises(ConfigError, match="no language model but a pretraining"):
+            ask(run)
 
 
 def test_the_command_pretrains_and_says_so(elman: Command) -> None:

@@ -1,7 +1,7 @@
 """A study packed to be handed in: one zip named as the course asks, with code, configuration, results and report.
 
     NAME/code/…                      the package, and from a clone what installs it
-         configuration/study.toml    what was declared
+         configuration/study.toml    what was declared; language/ holds the files of languages of one's own
          results/                    what each step and each seed found, with full configurations and test probabilities
          hypotheses/*.json           what was expected before the test split was opened; ledger.json says when that was
          report.html, report.pdf, report.md, figures/*.svg
@@ -24,6 +24,7 @@ PATTERN = "[vunetid]_[assignment number]"
 
 REPORTS = ("report.html", "report.pdf", "report.md")
 FIGURES = ("results/**/*.json", "results/**/*.npy", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
+LANGUAGES = "language/*.toml"
 FROM_A_CLONE = ("pyproject.toml", "requirements.lock", "Makefile", "README.md", "LICENSE")
 MOMENT = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the zip, so that the same study makes the same bytes."""
@@ -69,6 +70,8 @@ def write_bundle(directory: Path, name: str, output: Path) -> Path:
 def _study(directory: Path) -> Iterator[tuple[str, Path]]:
     yield "configuration/study.toml", directory / "study.toml"
     yield "configuration/study.json", directory / "study.json"
+    for file in directory.glob(LANGUAGES):
+        yield f"configuration/{file.relative_to(directory).as_posix()}", file
     for report in REPORTS:
         yield report, directory / report
     for pattern in FIGURES:

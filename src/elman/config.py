@@ -98,7 +98,7 @@ class BatchConfig:
     """How sequences become batches."""
 
     tokens_per_batch: int = 10_000
-    """Tokens in a batch, padding included."""
+    """Tokens in a batch, padding included; with --bptt, in one stretch of a batch."""
     batch_size: int | None = None
     """Sequences in a batch, instead of the token budget."""
     length_noise: float = 0.02

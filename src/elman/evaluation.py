@@ -21,7 +21,7 @@ from elman.data.dataset import Dataset
 from elman.data.ledger import record_opening
 from elman.errors import DataError, RunError
 from elman.files import write_json
-from elman.inference import device_of, for_each_batch, trained_model
+from elman.inference import for_each_batch, on_its_device
 from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import cross_entropy_nats
 from elman.runs import Run
@@ -54,6 +54,12 @@ def predict(
 
     for_each_batch(fabric, model, batches, description, read, after_batch)
     return np.concatenate(found)[np.concatenate(order).argsort()]
+
+
+def predictions(run: Run, sequences: Sequences, description: str) -> LogProbs:
+    """Return what a run's best weights say of every sequence, as :func:`predict` does."""
+    fabric, model = on_its_device(run)
+    return predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), description)
 
 
 def accuracy_and_loss(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -158,8 +164,7 @@ def evaluate(
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
     measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[task]
-    fabric = device_of(run)
-    model = trained_model(run).to(fabric.device)
+    fabric, model = on_its_device(run)
     if task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
         raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
     opened = {}

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from elman.data.dataset import Dataset
 from elman.errors import ConfigError, LanguageError
 from elman.files import write_json
-from elman.inference import device_of, trained_model
+from elman.inference import language_model_of
 from elman.languages import Language, String, is_language, language
 from elman.languages.brackets import Brackets, Dyck
 from elman.languages.counter import EqualBlocks
@@ -79,34 +80,44 @@ def generalise(
     """
     if not is_language(run.config.data.name):
         raise ConfigError(f"{run.path} was trained on no formal language.", "Name a run that was.")
+    _, model = language_model_of(run)
     if not factors or min(factors) < 1 or forced_prefixes < 1:
         raise ConfigError(
             f"There is nothing to read at {[*factors]} times the length, nor in {forced_prefixes:,} prefixes.",
             "Give numbers of 1 or more.",
         )
-    law = language(run.data_config.name)
     trained_on = run.open_dataset()
-    strings = [trained_on.vocab.decode(ids.tolist()) for ids in trained_on.split("train")]
-    longest = max(map(len, strings))
-    model = trained_model(run)
-    assert isinstance(model, LanguageModel)  # a formal language has no classes
-    model = model.to(device_of(run).device)
     chance = random.Random(derive(seed, "strings of a length"))
-    drawn = {factor: of_length(law, factor * longest, chance) for factor in factors}
-    by_length = [
-        {"factor": factor} | _compared(model, law, trained_on.vocab, long, "length")
-        for factor, long in drawn.items()
-        if long
-    ]
-    figures: dict[str, Any] = {
+    figures = {
         "run": str(run.path),
         "seed": run.config.loop.seed,
         "data": trained_on.checksum,
         "val_cross_entropy_nats": run.result("training")["val_cross_entropy_nats"] if run.finished else None,
+        **_measured(model, language(run.data_config.name), trained_on, factors, forced_prefixes, chance),
+    }
+    write_json(run.result_path("generalisation"), figures)
+    return figures
+
+
+def _measured(
+    model: LanguageModel,
+    law: Language,
+    trained_on: Dataset,
+    factors: Sequence[int],
+    forced_prefixes: int,
+    chance: random.Random,
+) -> dict[str, Any]:
+    vocab = trained_on.vocab
+    strings = [vocab.decode(ids.tolist()) for ids in trained_on.split("train")]
+    longest = max(map(len, strings))
+    drawn = {factor: of_length(law, factor * longest, chance) for factor in factors}
+    figures: dict[str, Any] = {
         "trained_to_length": longest,
-        "by_length": by_length,
+        "by_length": [
+            {"factor": factor} | _compared(model, law, vocab, long, "length") for factor, long in drawn.items() if long
+        ],
         "forced": forced_steps(
-            model, law, trained_on.vocab, longest=max(factors) * longest, prefixes=forced_prefixes, chance=chance
+            model, law, vocab, longest=max(factors) * longest, prefixes=forced_prefixes, chance=chance
         ),
     }
     if isinstance(law, Brackets | Dyck):
@@ -114,10 +125,9 @@ def generalise(
         figures["trained_to_depth"] = deepest
         figures["by_depth"] = [
             {"factor": factor, "depth": factor * deepest}
-            | _compared(model, law, trained_on.vocab, [law.nested(factor * deepest, chance)], "length")
+            | _compared(model, law, vocab, [law.nested(factor * deepest, chance)], "length")
             for factor in factors
         ]
-    write_json(run.result_path("generalisation"), figures)
     return figures
 
 
@@ -141,13 +151,20 @@ def over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
         The runs were trained on different strings, so that their validation cannot be compared.
     """
     check_same_strings([run["data"] for run in measured])
-    summary: dict[str, Any] = {}
+    finished = all(run["val_cross_entropy_nats"] is not None for run in measured)
+    chosen = min(measured, key=lambda run: run["val_cross_entropy_nats"]) if finished else None
+    return rows_over_runs(measured) | {"chosen": chosen and chosen["run"]}
+
+
+def rows_over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return ``by_length`` and ``by_depth`` of :func:`over_runs`, and how far training reached."""
+    summary: dict[str, Any] = {
+        key: measured[0][key] for key in ("trained_to_length", "trained_to_depth") if key in measured[0]
+    }
     for key in ("by_length", "by_depth"):
         if key in measured[0]:
             summary[key] = [_row_over_runs(rows) for rows in zip(*(run[key] for run in measured), strict=True)]
-    finished = all(run["val_cross_entropy_nats"] is not None for run in measured)
-    chosen = min(measured, key=lambda run: run["val_cross_entropy_nats"]) if finished else None
-    return summary | {"chosen": chosen and chosen["run"]}
+    return summary
 
 
 def check_same_strings(checksums: Sequence[str]) -> None:

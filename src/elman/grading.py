@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from elman.batching import Batches
 from elman.config import SamplingConfig
@@ -20,7 +21,7 @@ from elman.data.dataset import Dataset
 from elman.data.languages import law_of
 from elman.errors import ConfigError
 from elman.files import write_json
-from elman.inference import device_of, trained_model
+from elman.inference import language_model_of
 from elman.languages import Language, String, is_language
 from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.models.language_model import LanguageModel
@@ -29,13 +30,16 @@ from elman.runs import Run
 from elman.sampling import Sample, draw
 from elman.seeding import derive
 from elman.sequences import Sequences
-from elman.statistics import SHARE, over_seeds, wilson
+from elman.statistics import SHARE, over_seeds, ratio, wilson
 from elman.text import Level, text_of, tokens_of
 from elman.vocab import SPECIALS, Vocab
 
 SYMBOLS_SHOWN = 40
 TEMPERATURES = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5
 REFERENCE_STRINGS = 100_000
+OF_NO_SAMPLE = {"samples", "distinct", "words", "words_trained_on"}
+"""Counts that say nothing of a sample by itself, and so have no share with a binomial interval."""
+
 PERFECT_SAMPLES = 20
 """How often as many strings are drawn from the generator itself, to see what perfect samples would show."""
 
@@ -94,11 +98,16 @@ class Judge:
             found["novel_and_grammatical"] += novel and verdict["grammatical"]
             if not sample.cut_off:
                 strings.add(string)
-            if self.words:
-                words = str(string).split(" ")
-                found["words"] += len(words)
-                found["words_trained_on"] += sum(word in self.words for word in words)
+        if self.words:
+            known, words = self.words_trained_on(samples)
+            found.update({"words": int(words.sum()), "words_trained_on": int(known.sum())})
         return {**found, "distinct": len(strings)}
+
+    def words_trained_on(self, samples: Sequence[Sample]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (samples,) how many words of each stand in a training string, and (samples,) how many it has."""
+        spelled = [str(self.string(sample)).split(" ") for sample in samples]
+        known = [sum(word in self.words for word in words) for words in spelled]
+        return np.array(known, np.int64), np.array([*map(len, spelled)], np.int64)
 
 
 def lengths_of(strings: Sequence[Sequence[Any]]) -> Counter[int]:
@@ -169,22 +178,21 @@ def grade(
     -------
     Ready for JSON. Counts: ``samples``, ``grammatical``, ``in_support``, ``cut_off`` (counted as wrong), ``novel`` (not
     in the training strings), ``novel_and_grammatical``, ``distinct``; for brackets ``equal_counts``; for languages of
-    spelled words ``words`` and ``words_trained_on``. ``shares``: each count over the samples with its 95% interval.
+    spelled words ``words`` and ``words_trained_on``. ``shares``: each count over the samples with its 95% interval,
+    but for ``distinct``, which falls with their number.
     ``lengths``: :func:`compare_lengths`, without a prompt. ``fresh``: cross-entropy, floor and excess.
 
     Raises
     ------
     ConfigError
-        The run's data is no formal language, or the prompt holds a symbol that is not in it.
+        The run is no language model of a formal language, or the prompt holds a symbol that is not in it.
     """
     config = config or SamplingConfig()
     if strings < 1:
         raise ConfigError(f"The excess cannot be measured on {strings} strings.", "Give --strings 1 or more.")
     dataset = run.open_dataset()
     judge = Judge(dataset)
-    fabric = device_of(run)
-    model = trained_model(run).to(fabric.device)
-    assert isinstance(model, LanguageModel)  # a formal language has no classes
+    fabric, model = language_model_of(run)
     prefix = prompt_ids(prompt, dataset.vocab, dataset.level, judge.law)
     figures: dict[str, Any] = {
         "run": str(run.path),
@@ -237,6 +245,7 @@ def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
     for name in graded[0]["shares"]:
         summary[f"{name}_share"] = over_seeds([run["shares"][name]["value"] for run in graded], SHARE)
+    summary["distinct"] = over_seeds([run["distinct"] for run in graded])
     if all("lengths" in run for run in graded):
         for name in ("total_variation", "total_variation_perfect", "lengths", "lengths_perfect", "distinct_perfect"):
             summary[name] = over_seeds([run["lengths"][name] for run in graded])
@@ -253,13 +262,9 @@ def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dic
     ConfigError
         The run is no language model, or the prompt holds a symbol that it does not know.
     """
-    if run.config.data.task != "language-model":
-        raise ConfigError(f"{run.path} is a classifier: it has nothing to write.", "Name a run of a language model.")
+    _, model = language_model_of(run)
     vocab, level = run.vocab(), run.level
     law = law_of(run.data_config) if is_language(run.config.data.name) else None
-    fabric = device_of(run)
-    model = trained_model(run).to(fabric.device)
-    assert isinstance(model, LanguageModel)  # that is its task
     shown = []
     for sample in draw(model, count, config, prompt_ids(prompt, vocab, level, law)):
         tokens = vocab.decode(sample.token_ids)
@@ -298,9 +303,8 @@ def _graded(
 ) -> dict[str, Any]:
     drawn = draw(model, count, config, prompt, f"sampling at temperature {config.temperature:g}")
     counts = judge.counts(drawn)
-    words = {"words", "words_trained_on"}
-    shares = {name: wilson(found, count)._asdict() for name, found in counts.items() if name not in {"samples", *words}}
-    if words <= set(counts):
-        shares["words_trained_on"] = wilson(counts["words_trained_on"], counts["words"])._asdict()
+    shares = {name: wilson(found, count)._asdict() for name, found in counts.items() if name not in OF_NO_SAMPLE}
+    if judge.words:  # the words of one sample are not independent of each other
+        shares["words_trained_on"] = ratio(*judge.words_trained_on(drawn), SHARE)._asdict()
     lengths = {"lengths": compare_lengths(drawn, judge.law, config.seed)} if with_lengths else {}
     return {**counts, "shares": shares, **lengths}

@@ -72,6 +72,27 @@ def device_of(run: Run) -> Fabric:
         return make_fabric(replace(run.config, loop=replace(run.config.loop, accelerator="cpu")))
 
 
+def on_its_device(run: Run) -> tuple[Fabric, Model]:
+    """Return the device of a run, and its model there as :func:`trained_model` returns it."""
+    fabric = device_of(run)
+    return fabric, trained_model(run).to(fabric.device)
+
+
+def language_model_of(run: Run) -> tuple[Fabric, LanguageModel]:
+    """Return the device of a run, and its language model there.
+
+    Raises
+    ------
+    ConfigError
+        The run learnt another task.
+    """
+    if run.config.data.task != "language-model":
+        raise ConfigError(f"{run.path} is no language model but a {run.config.data.task}.", "Name a run that is one.")
+    fabric, model = on_its_device(run)
+    assert isinstance(model, LanguageModel)  # that is its task
+    return fabric, model
+
+
 def build_model(config: RunConfig, vocab_size: int, num_classes: int) -> Model:
     """Return the model of a configuration, its weights fresh; only a classifier has classes."""
     sparse = config.optim.row_wise_embedding

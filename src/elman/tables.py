@@ -113,3 +113,8 @@ def _type_name(hint: Any) -> str:
     if get_origin(hint) is dict:
         return "a table"
     return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
+
+
+def shown(value: Any) -> str:
+    """Write a setting for a person, as TOML would but for the digits: ``0.002138``, ``true``, ``300``."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

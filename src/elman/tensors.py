@@ -26,5 +26,3 @@ Features = Float[Tensor, "batch time features"]
 Pooled = Float[Tensor, "batch features"]
 
 Logits = Float[Tensor, "batch classes"]
-
-Scalar = Float[Tensor, ""]

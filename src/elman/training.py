@@ -6,7 +6,6 @@ every few minutes, and on Ctrl-C; all random choices follow from the seed and th
 
 import math
 import os
-import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from elman import __version__
 from elman.batching import Batch
 from elman.checkpoint import (
     EpochTotals,
@@ -38,6 +36,7 @@ from elman.files import write_json
 from elman.inference import build_model, make_fabric, precision_on
 from elman.interrupts import interruptible
 from elman.losses import Total
+from elman.machine import machine
 from elman.memory import kept_memory
 from elman.optim import averaged, build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
 from elman.pretraining import begin_from, in_turn, pretrained_path, pretraining_of
@@ -339,10 +338,7 @@ def summarise(session: Session) -> dict[str, Any]:
         "tokens_per_second": sum(e["tokens_per_second"] * e["seconds"] for e in epochs) / position.seconds,
         "parameters": sum(weight.numel() for weight in session.state.model.parameters()),
         "machine": {
-            "elman": __version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.machine()}",
+            **machine(),
             "device": str(session.fabric.device),
             "threads": torch.get_num_threads(),
             "precision": precision_on(session.fabric.device, session.run.config.loop.precision),

@@ -5,7 +5,6 @@ the alphabet. So the ids follow from the text alone, and a smaller vocabulary is
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 
 from elman.errors import ConfigError, DataError
@@ -35,19 +34,15 @@ class Vocab:
                 f"A vocabulary begins with {' '.join(SPECIALS)}, not {' '.join(tokens[:4])!r}.", "Make it anew."
             )
         self.tokens = list(tokens)
+        self.ids = {token: i for i, token in enumerate(tokens)}
+        """The id of each token."""
+        if len(self.ids) != len(self.tokens):
+            raise DataError("A token occurs twice in the vocabulary.", "Make it anew.")
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> "Vocab":
         """Order the tokens by frequency, then by the alphabet."""
         return cls([*SPECIALS, *sorted(counts, key=lambda token: (-counts[token], token))])
-
-    @cached_property
-    def ids(self) -> dict[str, int]:
-        """The id of each token."""
-        ids = {token: i for i, token in enumerate(self.tokens)}
-        if len(ids) != len(self.tokens):
-            raise DataError("A token occurs twice in the vocabulary.", "Make it anew.")
-        return ids
 
     def __len__(self) -> int:
         return len(self.tokens)

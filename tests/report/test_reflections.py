@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from elman import report
 from elman.report import reflections as say
-from elman.report.reflections import REFLECTIONS, reflect
+from elman.report.reflections import REFLECTIONS, reflect, tested
 from elman.report.reflections.comparisons import differences
 from elman.report.reflections.limits import limits as limits_of
 from elman.report.study_figures import PICTURES
@@ -167,8 +167,9 @@ def of_test(accuracy: float, expected: float) -> Figures:
     }
 
 
-def ensemble(accuracy: float) -> Figures:
-    return {"summary": {"test_accuracy": figure(accuracy)}, "members": [{"step": "lstm", "mean": 0.8}]}
+def ensemble(gap: float) -> Figures:
+    over = {"step": "lstm", "difference": gap, "low": gap - 0.01, "high": gap + 0.01}
+    return {"summary": {"test_accuracy": figure(0.8 + gap)}, "over_a_single": over}
 
 
 def recurrence(apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out: int = 1) -> Figures:
@@ -231,7 +232,30 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "a read texts without their labels for 1 min 30 s",
         "b read texts without their labels for 1 min 00 s",
     ),
+    (
+        tested.together_better,
+        {"all": ensemble(0.02)},
+        {"all": ensemble(0.005)},
+        "is better than",
+        "is not to be told from",
+    ),
+    (tested.together_better, {"all": ensemble(0.02)}, {"all": ensemble(-0.02)}, "95%: 1.00 to 3.00", "is worse than"),
+    (
+        tested.best_on_test,
+        {"a": of_test(0.9, 0.9)},
+        {"a": of_test(0.8, 0.9)},
+        "a classifies 90.00%",
+        "a classifies 80.00%",
+    ),
+    (
+        tested.as_expected,
+        {"a": of_test(0.9, 0.9), "b": of_test(0.8, 0.82)},
+        {"a": of_test(0.7, 0.9), "b": of_test(0.84, 0.82)},
+        "The expected order, a, then b, is the order found. Of the expected intervals: a within; b below.",
+        "The expected order, a, then b, is not; found was b, then a. Of the expected intervals: b above; a below.",
+    ),
     (say.no_better_than_guessing, {"a": classifier(accuracy=0.505)}, {"a": classifier()}, "Of a it cannot", ""),
+    (say.no_better_than_guessing, {"a": classifier(accuracy=0.3)}, {"a": classifier()}, "Of a it cannot", ""),
     (
         say.overfitting,
         {"a": classifier(losses=[(0.3, 0.35), (0.31, 0.38)]), "b": classifier()},  # a got worse in both

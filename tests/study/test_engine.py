@@ -346,6 +346,7 @@ def test_other_rules_in_a_language_s_file_repeat_its_steps(tmp_path: Path) -> No
         run_study(parse_study(text, "mine"), tmp_path / "study", lambda _: None)
         result = json.loads((tmp_path / "study" / "results" / "strings.json").read_text())
         checksums.append(result["figures"]["checksum"])
+        assert (tmp_path / "study" / "language" / "even_ones.toml").read_text() == rules
     assert checksums[0] == checksums[1] != checksums[2]
 
 

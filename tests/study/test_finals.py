@@ -19,9 +19,9 @@ from elman.errors import RunError
 from elman.sequences import Sequences
 from elman.study import engine, parse_study, run_study
 from elman.study.classifiers import packed, packed_labels
-from elman.study.finals import HypothesisOptions, _expected, everything
+from elman.study.finals import _expected, everything
 from elman.study.tested import kept, whole_probabilities
-from elman.study.work import Work
+from elman.study.work import NoOptions, Work
 
 TEXT = """
 [bases.reviews]
@@ -215,7 +215,7 @@ def test_no_accuracy_is_expected_that_cannot_be() -> None:
         "by_seed": [{"log_odds": packed(each)} for each in sure],
     }
     needs = {"mlp": {"kind": "classifier", "config": "", "figures": figures}}
-    expected = _expected(Work("expected", HypothesisOptions(), None, needs, Path(), print), "mlp")
+    expected = _expected(Work("expected", NoOptions(), None, needs, Path(), print), "mlp")
     assert expected["accuracy"] == pytest.approx(0.985)
     assert 0 < expected["low"] < expected["accuracy"] < expected["high"] <= 1
 

@@ -21,7 +21,7 @@ from elman.study.classifiers import packed, packed_labels, unpacked, unpacked_la
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import PaddingOptions, measure_padding
 from elman.study.language_models import first_impossible
-from elman.study.summary import over_seeds
+from elman.study.summary import figure_over_seeds
 from elman.study.work import Work
 
 
@@ -64,15 +64,15 @@ def test_what_is_kept_of_every_text_gives_the_figures_that_were_measured(smoke_s
 
 
 def test_means_over_seeds() -> None:
-    several = over_seeds([0.8, 0.9])
+    several = figure_over_seeds([0.8, 0.9])
     assert several["mean"] == pytest.approx(0.85)
     assert (several["least"], several["most"], several["interval"]) == (0.8, 0.9, "seeds")
-    assert several["high"] > 1 > over_seeds([0.8, 0.9], bounds=(0, 0.99))["high"]
-    one = over_seeds([0.8], (0.7, 0.9))
+    assert several["high"] > 1 > figure_over_seeds([0.8, 0.9], bounds=(0, 0.99))["high"]
+    one = figure_over_seeds([0.8], (0.7, 0.9))
     assert (one["low"], one["high"], one["interval"]) == (0.7, 0.9, "texts")
-    unknown = over_seeds([0.8])
+    unknown = figure_over_seeds([0.8])
     assert (unknown["low"], unknown["high"], unknown["interval"]) == (None, None, None)
-    assert over_seeds([0.8, 0.9], (0.0, 0.0))["low"] != 0.0  # of several, chance in the texts is not the interval
+    assert figure_over_seeds([0.8, 0.9], (0.0, 0.0))["low"] != 0.0  # of several, chance in the texts is not the interval
 
 
 def test_curves_are_means_over_the_seeds(smoke_study: Path) -> None:
@@ -139,7 +139,7 @@ def classifier(right: list[list[int]], checksum: str = "a", level: str = "word")
             "data": {"checksum": checksum, "level": level},
             "labels": packed_labels(np.zeros(len(right[0]), np.int64)),
             "class_names": ["one", "other"],
-            "summary": {"val_accuracy": over_seeds(accuracies, (0.0, 1.0))},
+            "summary": {"val_accuracy": figure_over_seeds(accuracies, (0.0, 1.0))},
             "by_seed": [
                 {"accuracy": accuracy, "log_odds": packed(each)}
                 for accuracy, each in zip(accuracies, sure, strict=True)

@@ -18,7 +18,6 @@ from elman.options import DataOptions, RunOptions, given
 if TYPE_CHECKING:
     from elman.config import RunConfig
     from elman.data.dataset import Dataset
-    from elman.languages import Language
 
 app = cyclopts.App(
     name="elman",
@@ -64,12 +63,6 @@ def preset_of(name: str, data_options: Any) -> "RunConfig":
 
     chosen = given(data_options)
     return preset(name, chosen.get("task"), chosen.get("level"))
-
-
-def law_of(name: str, max_symbols: int | None) -> "Language":
-    from elman.languages import language
-
-    return language(name) if max_symbols is None else language(name).up_to(max_symbols)
 
 
 def slug(name: str) -> str:

@@ -57,10 +57,10 @@ def grade(
 ) -> None:
     """Judge a language model's samples, and measure how far it is from the best possible model.
 
-    Of the samples it counts those that are grammatical, in the generator's support, cut off (counted as wrong), novel
-    and distinct, each share with its 95% interval, and holds their lengths to the generator's; beside the figures
-    that depend on the number of samples stands what perfect samples show. On fresh strings it measures cross-entropy,
-    floor and excess.
+    Of the samples it counts those that are grammatical, in the generator's support, cut off (counted as wrong), or
+    novel, each share with its 95% interval, and how many are distinct, and holds their lengths to the generator's;
+    beside the figures that depend on the number of samples stands what perfect samples show. On fresh strings it
+    measures cross-entropy, floor and excess.
 
         elman grade runs/brackets-lstm-1
         elman grade runs/brackets-lstm-1 --prompt '((((((((((' -n 1000

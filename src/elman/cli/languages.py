@@ -2,9 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from elman.cli.apps import Json, language_app, law_of, show_figures, slug
+from elman.cli.apps import Json, language_app, show_figures, slug
+from elman.config import DataConfig
 from elman.errors import DataError
+
+if TYPE_CHECKING:
+    from elman.languages import Language
 
 
 @language_app.command(name="info")
@@ -26,7 +31,7 @@ def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = 
     from elman.languages.facts import facts
     from elman.report.terminal import print_facts
 
-    show_figures(facts(law_of(name, max_symbols)), print_facts, json)
+    show_figures(facts(_law(name, max_symbols)), print_facts, json)
 
 
 @language_app.command
@@ -54,7 +59,7 @@ def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = N
         text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise DataError(f"{file or 'The input'} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
-    show_figures(checked(law_of(name, max_symbols), text.splitlines()), print_checked, json)
+    show_figures(checked(_law(name, max_symbols), text.splitlines()), print_checked, json)
 
 
 @language_app.command(name="draw")
@@ -71,5 +76,11 @@ def draw_language(name: str, /, *, output: Path | None = None) -> None:
     from elman.report.drawing import draw
 
     path = output or Path(f"{slug(name)}.svg")
-    draw(law_of(name, None), path)
+    draw(_law(name), path)
     print(path)
+
+
+def _law(name: str, max_symbols: int | None = None) -> "Language":
+    from elman.data.languages import law_of
+
+    return law_of(DataConfig(name=name, max_symbols=max_symbols))

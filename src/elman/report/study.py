@@ -1,6 +1,6 @@
 """The report of a study: from its result files alone, through one Markdown source, to Markdown, HTML and PDF.
 
-    DIRECTORY/study.json + results/*.json  →  figures/*.svg, report.md  →  report.html, report.pdf
+    DIRECTORY/study.json + results/ + ledger.json  →  figures/*.svg, report.md  →  report.html, report.pdf
 
 Every number in it comes from a result file, and every sentence about them from :mod:`elman.report.reflections`.
 """
@@ -17,7 +17,7 @@ from elman.errors import ConfigError, DataError, RunError
 from elman.files import read_json, write_text
 from elman.report.pages import write_html, write_pdf
 from elman.report.reflections import reflect
-from elman.report.reflections.comparisons import MEASURES, differences
+from elman.report.reflections.comparisons import WORDINGS, differences
 from elman.report.reflections.limits import limits
 from elman.report.reflections.searches import QUALITIES
 from elman.report.study_figures import PICTURES
@@ -48,7 +48,7 @@ def write_report(directory: Path) -> Path:
         loader=PackageLoader("elman.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= FILTERS
-    environment.globals |= {"excess_of": excess, "nats_of": nats, "measures": MEASURES, "qualities": QUALITIES}
+    environment.globals |= {"excess_of": excess, "nats_of": nats, "measures": WORDINGS, "qualities": QUALITIES}
     source = environment.get_template("report.md.j2").render(
         study=study,
         questions=questions,

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from elman.progress import seconds
+from elman.tables import shown
 
 
 def print_evaluation(figures: dict[str, Any]) -> None:
@@ -98,7 +99,11 @@ def print_grades(figures: dict[str, Any]) -> None:
         )
     if "words" in figures:
         share = figures["shares"]["words_trained_on"]
-        console.print(f"Of the sampled words {share['value']:.2%} occur in training.", highlight=False)
+        console.print(
+            f"Of the sampled words {share['value']:.2%} (95%: {share['low']:.2%} to {share['high']:.2%}) occur in"
+            " training.",
+            highlight=False,
+        )
     if "by_temperature" in figures:
         console.print(
             _by_temperature(figures["by_temperature"], f"{figures['samples']:,} samples at each temperature{prompt}")
@@ -156,8 +161,8 @@ def print_generalisation_over_runs(figures: dict[str, Any]) -> None:
         for heading in ("times", name, "KL (nats a symbol)", "accuracy"):
             table.add_column(heading, justify="right")
         for row in over[key]:
-            shown = [_with_range(row["kl_nats"], "{:.6f}"), _with_range(row["accuracy"], "{:.2%}")]
-            table.add_row(f"{row['factor']}", f"{row[name]:,}", *shown)
+            spread = [_with_range(row["kl_nats"], "{:.6f}"), _with_range(row["accuracy"], "{:.2%}")]
+            table.add_row(f"{row['factor']}", f"{row[name]:,}", *spread)
         console.print(table)
     table = Table("run", "seed", "validation (nats a token)", "forced steps")
     for run in figures["runs"]:
@@ -205,7 +210,7 @@ def print_search(log: dict[str, Any]) -> None:
         table.add_column("explains", justify="right")
         table.caption = "explains: how much of the spread between good and poor trials"
     for name in best[0]["params"] if best else ():
-        knobs = [_knob(trial["params"][name]) for trial in best]
+        knobs = [shown(trial["params"][name]) for trial in best]
         share = [f"{importance[name]:.0%}"] if name in importance else []
         table.add_row(name.partition(".")[2].replace("_", " "), *knobs, *share)
     console.print(table)
@@ -215,10 +220,6 @@ def print_search(log: dict[str, Any]) -> None:
 
 
 BEST_TRIALS = 5
-
-
-def _knob(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def print_facts(known: dict[str, Any]) -> None:
@@ -273,6 +274,7 @@ def _grades(figures: dict[str, Any], title: str) -> Table:
             table.add_row(
                 name.replace("_", " "), f"{figures[name]:,}", f"{share['value']:.2%}", f"{low:.2%} to {high:.2%}"
             )
+    table.add_row("distinct", f"{figures['distinct']:,}")
     return table
 
 

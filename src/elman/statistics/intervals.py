@@ -45,11 +45,14 @@ class Estimate(NamedTuple):
     high: float
 
 
-def ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> Estimate:
+def ratio(
+    numerators: NDArray[Any], denominators: NDArray[Any], bounds: tuple[float, float] = (-math.inf, math.inf)
+) -> Estimate:
     """Return the sum of the numerators over that of the denominators, with its 95% interval.
 
     Both belong to the same independent items, such as nats and tokens to strings; the interval is the normal one with
-    the linearised standard error of a ratio (Cochran, Sampling Techniques, 1977, chapter 6).
+    the linearised standard error of a ratio (Cochran, Sampling Techniques, 1977, chapter 6), and goes no further than
+    the ``bounds`` of what the ratio can be.
 
     >>> ratio(np.array([1.0, 2.0, 3.0]), np.array([2, 4, 6]))
     Estimate(value=0.5, low=0.5, high=0.5)
@@ -59,7 +62,7 @@ def ratio(numerators: NDArray[Any], denominators: NDArray[Any]) -> Estimate:
     residuals = numerators - value * denominators
     variance = count / max(count - 1, 1) * float(np.square(residuals).sum()) / float(denominators.sum()) ** 2
     margin = NORMAL_95 * math.sqrt(variance)
-    return Estimate(value, value - margin, value + margin)
+    return Estimate(value, max(value - margin, bounds[0]), min(value + margin, bounds[1]))
 
 
 def over_seeds(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, float | None]:

@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.batching import Batches
 from elman.data.dataset import Dataset
-from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confident_mistakes, confusion, predict
-from elman.inference import device_of, trained_model
-from elman.runs import Run
+from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confident_mistakes, confusion, predictions
 from elman.sequences import Sequences
 from elman.statistics import SHARE
-from elman.study.summary import over_seeds, training, training_figures
+from elman.study.summary import figure_over_seeds, training, training_figures
 from elman.study.work import Work, identity
 
 WORDS_QUOTED = 12
@@ -37,7 +34,7 @@ def train_classifiers(work: Work) -> dict[str, Any]:
 
     def measure(seed: int) -> dict[str, Any]:
         run = work.trained(seed)
-        measured = measured_classifier(_predictions(run, val), val, dataset)
+        measured = measured_classifier(predictions(run, val, "reading"), val, dataset)
         return {"seed": seed, "run": run.path.name, **measured, "training": training(run)}
 
     found = work.seed_by_seed(measure)
@@ -69,16 +66,10 @@ def classifier_summary(split: str, found: list[dict[str, Any]]) -> dict[str, Any
     chance = found[0]["accuracy_low"], found[0]["accuracy_high"]
     errors = [each["calibration"]["expected_calibration_error"] for each in found]
     return {
-        f"{split}_accuracy": over_seeds([each["accuracy"] for each in found], chance, SHARE),
-        f"{split}_cross_entropy_nats": over_seeds([each["cross_entropy_nats"] for each in found]),
-        f"{split}_calibration_error": over_seeds(errors),
+        f"{split}_accuracy": figure_over_seeds([each["accuracy"] for each in found], chance, SHARE),
+        f"{split}_cross_entropy_nats": figure_over_seeds([each["cross_entropy_nats"] for each in found]),
+        f"{split}_calibration_error": figure_over_seeds(errors),
     }
-
-
-def _predictions(run: Run, val: Sequences) -> LogProbs:
-    fabric = device_of(run)
-    model = trained_model(run).to(fabric.device)
-    return predict(fabric, model, Batches(val, run.config.batches, run.config.loop.seed), "reading")
 
 
 def _quoted(mistake: dict[str, Any]) -> dict[str, Any]:

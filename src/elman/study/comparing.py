@@ -9,14 +9,12 @@ from numpy.typing import NDArray
 
 from elman.errors import ConfigError
 from elman.statistics import (
-    Difference,
     holm,
     mcnemar,
-    paired_bootstrap,
     smallest_detectable_difference,
     welch_over_seeds,
 )
-from elman.study.tested import correct
+from elman.study.tested import RESAMPLES, as_figures, correct, difference
 from elman.study.work import Work, check_positive, texts_of
 
 MEASURES = {
@@ -37,7 +35,7 @@ class CompareOptions:
 
     against: str = ""
     """The step that each of the others is held to; without it, each is held to each."""
-    resamples: int = 10_000
+    resamples: int = RESAMPLES
     """Of the bootstrap."""
 
     def __post_init__(self) -> None:
@@ -120,7 +118,7 @@ def _tested(work: Work, better: str, worse: str, measure: str, alpha: float) -> 
         return _of_classifiers(correct(work, better), correct(work, worse), work.options.resamples, alpha)
     ours, theirs = (work.needs[name]["figures"]["summary"][measure] for name in (better, worse))
     if ours["interval"] == theirs["interval"] == "seeds":
-        return _told("welch", welch_over_seeds(theirs["values"], ours["values"]))
+        return {"test": "welch", **as_figures(welch_over_seeds(theirs["values"], ours["values"]))}
     found = {"test": None, "difference": theirs["mean"] - ours["mean"], "low": None, "high": None, "p": None}
     if ours["interval"] is None or theirs["interval"] is None:
         return found
@@ -131,11 +129,9 @@ def _of_classifiers(
     better: NDArray[np.bool_], worse: NDArray[np.bool_], resamples: int, alpha: float
 ) -> dict[str, Any]:
     first = mcnemar(better[0], worse[0])
-    several = max(len(better), len(worse)) > 1
-    difference = paired_bootstrap(better, worse, resamples=resamples) if several else first.difference
     discordant = (first.only_first + first.only_second) / first.texts
     return {
-        **_told("bootstrap" if several else "mcnemar", difference),
+        **difference(better, worse, resamples),
         "mcnemar": {
             "texts": first.texts,
             "only_better": first.only_first,
@@ -143,14 +139,4 @@ def _of_classifiers(
             "p": first.difference.p,
         },
         "smallest": smallest_detectable_difference(first.texts, discordant, alpha=alpha),
-    }
-
-
-def _told(test: str, difference: Difference) -> dict[str, Any]:
-    return {
-        "test": test,
-        "difference": difference.value,
-        "low": difference.low,
-        "high": difference.high,
-        "p": difference.p,
     }

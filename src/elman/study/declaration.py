@@ -173,36 +173,48 @@ def _step(
     kind = KINDS.get(table.get("kind", ""))
     if kind is None:
         raise ConfigError(f"{where}: there is no kind {table.get('kind')!r}.", f"There are: {', '.join(KINDS)}.")
+    if table.get("base", "") not in {"", *bases}:
+        raise ConfigError(f"{where}: there is no base {table['base']!r}.", f"There are: {', '.join(bases) or 'none'}.")
     source = table.get("from", "")
-    needs = tuple(dict.fromkeys([*table.get("needs", []), *([source] if source else [])]))
-    for need in needs:
-        if need not in earlier:
-            raise ConfigError(f"{where} needs {need!r}, which is no step before it.", "Declare it earlier.")
-    base = table.get("base")
-    if base is not None and base not in bases:
-        raise ConfigError(f"{where}: there is no base {base!r}.", f"There are: {', '.join(bases) or 'none'}.")
+    needs = _needs(table, source, earlier, where)
     sections = {key: table[key] for key in SECTIONS if key in table}
     check_tables(sections, where)
-    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
-    config = fallback = None
     if source:
         config, fallback = _taken(kind, earlier[source], sections, where)
-    elif kind.reads == "source":
-        raise ConfigError(f"{where}: it is not said which model it is of.", 'Add from = "STEP".')
-    elif kind.reads is not None:
-        task = None if kind.reads == "any" else kind.reads
-        layers = [*([bases[base]] if base else []), sections]
-        config = _config(layers, task, where)
-        if base in fallbacks:
-            fallback = _config([*layers, fallbacks[base]], task, where)
-    elif sections:
-        raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Leave it out.")
+    else:
+        config, fallback = _configured(table, kind, sections, bases, fallbacks, where)
+    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     if "processes" in {option.name for option in fields(kind.options)}:
         own.setdefault("processes", processes)
     options = build(kind.options, own, where)
     if kind.reads == "source":
         _check_final(earlier[source], sections, options, where)
     return Step(name, table["kind"], options, config, fallback, needs, source, sections)
+
+
+def _needs(table: Tables, source: str, earlier: dict[str, Step], where: str) -> tuple[str, ...]:
+    needs = tuple(dict.fromkeys([*table.get("needs", []), *([source] if source else [])]))
+    for need in needs:
+        if need not in earlier:
+            raise ConfigError(f"{where} needs {need!r}, which is no step before it.", "Declare it earlier.")
+    return needs
+
+
+def _configured(
+    table: Tables, kind: Kind, sections: Tables, bases: Tables, fallbacks: Tables, where: str
+) -> tuple[RunConfig | None, RunConfig | None]:
+    """Return the configuration of the step's base and its own sections, and what replaces it where there is no data."""
+    base = table.get("base")
+    if kind.reads == "source":
+        raise ConfigError(f"{where}: it is not said which model it is of.", 'Add from = "STEP".')
+    if kind.reads is None:
+        if sections:
+            raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Leave it out.")
+        return None, None
+    task = None if kind.reads == "any" else kind.reads
+    layers = [*([bases[base]] if base else []), sections]
+    fallback = _config([*layers, fallbacks[base]], task, where) if base in fallbacks else None
+    return _config(layers, task, where), fallback
 
 
 def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:

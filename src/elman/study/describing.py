@@ -18,11 +18,6 @@ QUANTILES = 50
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataOptions:
-    """None: what is described is the step's data."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class PaddingOptions:
     """Which batches are measured."""
 

@@ -217,6 +217,9 @@ def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
 def _declare(study: Study, directory: Path, digests: dict[str, str], missing: SourceUnreachable | None) -> None:
     """Write down what the study is, for the report and for a reader."""
     write_text(directory / "study.toml", study.text)
+    for own in {own_file(step.config.data.name) for step in study.steps if step.config}:
+        if own and own.is_file():
+            write_text(directory / "language" / own.name, own.read_text(encoding="utf-8"))
     questions = [
         {
             "title": question.title,

@@ -10,22 +10,19 @@ All final steps of a study share one opening. A study is bound to the hypothesis
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 
-from elman.batching import Batches
 from elman.data.dataset import Dataset
 from elman.data.ledger import Opening, openings, record_opening, restore_opening
 from elman.errors import ConfigError, RunError
-from elman.evaluation import LogProbs, predict
+from elman.evaluation import LogProbs, predictions
 from elman.files import read_json, write_json, write_text
-from elman.inference import device_of, trained_model
 from elman.report.study import study_openings
-from elman.runs import Run
 from elman.sequences import Sequences
 from elman.statistics import SHARE, paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
@@ -36,11 +33,6 @@ from elman.study.yardsticks import final_yardstick
 
 SEEN_WHILE_TRAINING = 100
 """Texts that the training on everything measures itself on after an epoch; it has read them, so they choose nothing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HypothesisOptions:
-    """None: what is expected follows from the steps that are needed."""
 
 
 def write_hypothesis(work: Work) -> dict[str, Any]:
@@ -130,7 +122,7 @@ def measure_finally(work: Work) -> dict[str, Any]:
             config = replace(work.config, loop=replace(work.config.loop, keep="last", patience=None))
             run = work.trained(seed, config, whole)
             found["opening"] = asdict(open_test_split(work, dataset, hypothesis))
-            log_probs = _read(run, test)
+            log_probs = predictions(run, test, "reading the test texts")
             found |= {"run": run.path.name, "training": training(run)}
             run.keep_figures_alone()
         return found | keep_tested(work, seed, log_probs, test, dataset)
@@ -240,9 +232,3 @@ def _opening(directory: Path, checksum: str) -> Opening | None:
 def _of_yardstick(source: dict[str, Any], whole: Dataset, test: Sequences) -> LogProbs:
     strength, classes = source["figures"]["strength"], len(whole.class_names)
     return final_yardstick(source["options"], strength, whole.split("train"), test, len(whole.vocab), classes)
-
-
-def _read(run: Run, test: Sequences) -> LogProbs:
-    fabric = device_of(run)
-    model = trained_model(run).to(fabric.device)
-    return predict(fabric, model, Batches(test, run.config.batches, run.config.loop.seed), "reading the test texts")

@@ -8,13 +8,13 @@ import tomli_w
 from elman.config import RunConfig, Task
 from elman.study.classifiers import train_classifiers
 from elman.study.comparing import CompareOptions, compare
-from elman.study.describing import DataOptions, PaddingOptions, describe_data, measure_padding
-from elman.study.ensembles import EnsembleOptions, combine
-from elman.study.finals import HypothesisOptions, measure_finally, write_hypothesis
+from elman.study.describing import PaddingOptions, describe_data, measure_padding
+from elman.study.ensembles import combine
+from elman.study.finals import measure_finally, write_hypothesis
 from elman.study.language_models import LanguageModelOptions, train_language_models
 from elman.study.recurrences import RecurrenceOptions, measure_recurrence
 from elman.study.searching import SearchOptions, search
-from elman.study.work import Measure, SeedOptions
+from elman.study.work import Measure, NoOptions, SeedOptions
 from elman.study.yardsticks import YardstickOptions, measure_yardstick
 
 
@@ -52,15 +52,15 @@ WHOLE_RUN = ("data", "batches", "model", "optim", "loop")
 
 
 KINDS: dict[str, Kind] = {
-    "data": Kind(describe_data, DataOptions, "any", ("data",)),
+    "data": Kind(describe_data, NoOptions, "any", ("data",)),
     "padding": Kind(measure_padding, PaddingOptions, "any", ("data", "batches")),
     "classifier": Kind(train_classifiers, SeedOptions, "classification", WHOLE_RUN),
     "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
     "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
     "search": Kind(search, SearchOptions, "any", WHOLE_RUN),
-    "hypothesis": Kind(write_hypothesis, HypothesisOptions, None),
+    "hypothesis": Kind(write_hypothesis, NoOptions, None),
     "final": Kind(measure_finally, SeedOptions, "source", WHOLE_RUN),
-    "ensemble": Kind(combine, EnsembleOptions, None),
+    "ensemble": Kind(combine, NoOptions, None),
     "recurrence": Kind(measure_recurrence, RecurrenceOptions, None),
     "comparison": Kind(compare, CompareOptions, None),
 }

@@ -9,13 +9,13 @@ from elman.config import SamplingConfig
 from elman.data.dataset import Dataset
 from elman.errors import LanguageError
 from elman.evaluation import evaluate
-from elman.generalisation import generalise
+from elman.generalisation import generalise, rows_over_runs
 from elman.grading import grade, write
 from elman.languages import Language
 from elman.languages.base import END
 from elman.runs import Run
 from elman.statistics import SHARE
-from elman.study.summary import over_seeds, training, training_figures
+from elman.study.summary import figure_over_seeds, training, training_figures
 from elman.study.work import SeedOptions, Work, check_positive, identity
 
 TOKENS_SHOWN = 45
@@ -71,7 +71,8 @@ def train_language_models(work: Work) -> dict[str, Any]:
         return figures | _likelihoods(found)
     graded = [each["grade"] for each in found]
     figures["prompts"] = [_prompted(rows) for rows in zip(*(each["prompts"] for each in found), strict=True)]
-    figures["generalisation"] = _generalisation([each["generalisation"] for each in found])
+    further = [each["generalisation"] for each in found if each["generalisation"] is not None]
+    figures["generalisation"] = rows_over_runs(further) if further else None
     if work.options.by_temperature:
         figures["temperatures"] = [
             {"temperature": rows[0]["temperature"], **_shares(rows)}
@@ -106,15 +107,15 @@ def _measured(run: Run, dataset: Dataset, options: LanguageModelOptions) -> dict
 
 def _summary(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
     fresh = [found["fresh"] for found in graded]
-    summary = {name: over_seeds([found[name] for found in fresh]) for name in FRESH}
+    summary = {name: figure_over_seeds([found[name] for found in fresh]) for name in FRESH}
     excesses = [found["excess_nats_per_token"] for found in fresh]
     least = min(0.0, *excesses)  # the mean over strings is never negative, a sample's may be by a little
-    summary["excess_nats_per_token"] = over_seeds(
+    summary["excess_nats_per_token"] = figure_over_seeds(
         excesses, (fresh[0]["excess_low"], fresh[0]["excess_high"]), (least, math.inf)
     )
     summary |= _shares(graded)
     for name in ("total_variation", "total_variation_perfect"):
-        summary[name] = over_seeds([found["lengths"][name] for found in graded])
+        summary[name] = figure_over_seeds([found["lengths"][name] for found in graded])
     return summary
 
 
@@ -124,7 +125,7 @@ def _shares(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
         if name in graded[0]["shares"]:
             shares = [each["shares"][name] for each in graded]
             chance = shares[0]["low"], shares[0]["high"]
-            found[f"{name}_share"] = over_seeds([share["value"] for share in shares], chance, SHARE)
+            found[f"{name}_share"] = figure_over_seeds([share["value"] for share in shares], chance, SHARE)
     return found
 
 
@@ -132,7 +133,7 @@ def _likelihoods(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The figures of a language whose law nobody knows: cross-entropy on validation alone."""
     return {
         "summary": {
-            f"val_{name}": over_seeds([each["val"][name] for each in found])
+            f"val_{name}": figure_over_seeds([each["val"][name] for each in found])
             for name in ("cross_entropy_nats", "bits_per_token", "perplexity")
         },
         "by_seed": [{name: each[name] for name in ("seed", "run", "val")} for each in found],
@@ -150,25 +151,6 @@ def _generalised(run: Run, factors: Sequence[int]) -> dict[str, Any] | None:
         return _without(generalise(run, factors), "run") if factors else None
     except LanguageError:
         return None
-
-
-def _generalisation(found: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the rows of several runs as means."""
-    known = [each for each in found if each is not None]
-    if not known:
-        return None
-    means: dict[str, Any] = {key: known[0][key] for key in known[0] if key.startswith("trained_to_")}
-    for key in ("by_length", "by_depth"):
-        if key in known[0]:
-            means[key] = [_mean_row(rows) for rows in zip(*(each[key] for each in known), strict=True)]
-    return means
-
-
-def _mean_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return rows[0] | {
-        "kl_nats": over_seeds([row["kl_nats"] for row in rows]),
-        "accuracy": over_seeds([row["accuracy"] for row in rows], bounds=SHARE),
-    }
 
 
 def _written(entry: dict[str, Any]) -> dict[str, Any]:

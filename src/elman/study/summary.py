@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman.runs import Run
-from elman.statistics import over_seeds as spread_over_seeds
+from elman.statistics import over_seeds
 
 CURVE_POINTS = 100
 """Points that a curve over steps is kept with, each the mean of as many neighbours."""
@@ -15,7 +15,7 @@ CURVE_POINTS = 100
 Interval = tuple[float, float]
 
 
-def over_seeds(
+def figure_over_seeds(
     values: Sequence[float],
     chance: Interval | None = None,
     bounds: Interval = (-np.inf, np.inf),
@@ -37,7 +37,7 @@ def over_seeds(
     ``mean``, ``low``, ``high``, ``least``, ``most``, the ``values`` themselves, and ``interval``: over "seeds" or over
     "texts"; one run of which no ``chance`` is known has no interval, and its ends are None.
     """
-    spread: dict[str, Any] = spread_over_seeds(values, bounds)
+    spread: dict[str, Any] = over_seeds(values, bounds)
     interval = "seeds" if len(values) > 1 else None
     if len(values) == 1 and chance:
         (spread["low"], spread["high"]), interval = chance, "texts"
@@ -74,8 +74,8 @@ def training_figures(trainings: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "best_epochs": [found["best_epoch"] for found in trainings],
         "epochs_trained": [found["epochs_trained"] for found in trainings],
         "pretraining": trainings[0].get("pretraining"),
-        "seconds": over_seeds([found["seconds"] for found in trainings]),
-        "tokens_per_second": over_seeds([found["tokens_per_second"] for found in trainings]),
+        "seconds": figure_over_seeds([found["seconds"] for found in trainings]),
+        "tokens_per_second": figure_over_seeds([found["tokens_per_second"] for found in trainings]),
         "grad_clip_norm": trainings[0]["grad_clip_norm"],
         "clipped_share": None if None in clipped else float(np.mean(clipped)),
         "epochs": _mean_history([found["epochs"] for found in trainings]),

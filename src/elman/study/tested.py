@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from elman.errors import DataError
 from elman.evaluation import LogProbs
 from elman.files import new_file
+from elman.statistics import Difference, mcnemar, paired_bootstrap
 from elman.study.classifiers import unpacked, unpacked_labels
 from elman.study.work import Work, sha256
+
+RESAMPLES = 10_000
 
 
 def kept(log_probs: LogProbs) -> NDArray[np.float16]:
@@ -70,3 +73,27 @@ def correct(work: Work, name: str) -> NDArray[np.bool_]:
     if "test_accuracy" in figures["summary"]:
         return np.asarray(probabilities(work, name, len(labels)).argmax(axis=2) == labels)
     return np.array([unpacked(seed["log_odds"], classes).argmax(axis=1) == labels for seed in figures["by_seed"]])
+
+
+def difference(first: NDArray[np.bool_], second: NDArray[np.bool_], resamples: int = RESAMPLES) -> dict[str, Any]:
+    """Return how much more often one model is right than another on the same texts, ready for JSON.
+
+    Parameters
+    ----------
+    first, second
+        (seeds, texts), as of :func:`correct`.
+    resamples
+        Of the bootstrap over seeds and texts. With one seed of each there is none; the test is McNemar's.
+
+    Returns
+    -------
+    ``test``, ``difference``, ``low``, ``high``, ``p``.
+    """
+    if max(len(first), len(second)) > 1:
+        return {"test": "bootstrap", **as_figures(paired_bootstrap(first, second, resamples=resamples))}
+    return {"test": "mcnemar", **as_figures(mcnemar(first[0], second[0]).difference)}
+
+
+def as_figures(found: Difference) -> dict[str, float]:
+    """Return a difference as a result file keeps it."""
+    return {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}

@@ -36,6 +36,11 @@ class Datasets:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """What a step does follows from its configuration, or from the steps that it needs."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeedOptions:
     """How often a model is trained."""
 

@@ -13,6 +13,7 @@ from elman.data.dataset import Dataset
 from elman.errors import ElmanError, Interrupted, NonFiniteLoss
 from elman.progress import Report
 from elman.runs import Run
+from elman.tables import shown
 from elman.training import pretrain, train
 from elman.tuning.database import PRUNED_FROM_EPOCH
 
@@ -46,7 +47,7 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
     def say(line: str) -> None:
         report(f"trial {trial.number}  {line}")
 
-    report(f"trial {trial.number}: {', '.join(f'{name} {_shown(value)}' for name, value in trial.params.items())}")
+    report(f"trial {trial.number}: {', '.join(f'{name} {shown(value)}' for name, value in trial.params.items())}")
     try:
         pretrain(run.config, dataset, say)
         note.start()  # behind it: whichever trial comes first pretrains for all that have its sizes
@@ -115,7 +116,3 @@ class _Notes:
         self._trial.set_user_attr("seconds", self._spent)
         if reason is not None:
             self._trial.set_user_attr("reason", reason)
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

@@ -37,15 +37,13 @@ def strength_at_the_edge(steps: Steps) -> str:
 
 
 def no_better_than_guessing(steps: Steps) -> str:
-    """Name the classifiers whose interval holds the accuracy of guessing."""
-    guessing = [
-        name for name, found in steps.items() if _holds(found["summary"]["val_accuracy"], 1 / len(found["class_names"]))
-    ]
+    """Name the classifiers whose interval does not lie above the accuracy of guessing."""
+    guessing = [name for name, found in steps.items() if not _above(found["summary"]["val_accuracy"], found)]
     return f"Of {listed(guessing)} it cannot be said that it does better than guessing a class." if guessing else ""
 
 
-def _holds(figure: dict[str, Any], value: float) -> bool:
-    return figure["low"] is not None and figure["low"] <= value <= figure["high"]
+def _above(figure: dict[str, Any], found: dict[str, Any]) -> bool:
+    return figure["low"] is None or figure["low"] > 1 / len(found["class_names"])
 
 
 def calibrated(steps: Steps) -> str:

@@ -7,18 +7,18 @@ from typing import Any
 from elman.report.steps import Figures
 from elman.report.wording import excess, interval, points
 
-MEASURES: dict[str, tuple[Callable[[float], str], str]] = {
+WORDINGS: dict[str, tuple[Callable[[float], str], str]] = {
     "test_accuracy": (points, "percentage points"),
     "val_accuracy": (points, "percentage points"),
     "excess_nats_per_token": (excess, "nats a token"),
     "val_bits_per_token": (excess, "bits a token"),
 }
-"""How a difference is written, and its unit."""
+"""How a difference of each of `elman.study.comparing.MEASURES` is written, and its unit."""
 
 
 def ranking(found: Figures) -> str:
     """Say of neighbours in the ranking (or of each and the one that all are held to) which can be told apart."""
-    write, unit = MEASURES[found["measure"]]
+    write, unit = WORDINGS[found["measure"]]
     order = [row["step"] for row in found["order"]]
     said = []
     for pair in found["pairs"]:
@@ -49,7 +49,7 @@ def gospel(found: Figures) -> str:
 
 def too_small_to_be_shown(found: Figures) -> str:
     """Say of those that cannot be told apart how large a difference would have had to be."""
-    write, unit = MEASURES[found["measure"]]
+    write, unit = WORDINGS[found["measure"]]
     said = [
         f"{pair['better']} and {pair['worse']} {write(pair['smallest'])}"
         for pair in found["pairs"]

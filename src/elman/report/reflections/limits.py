@@ -1,74 +1,146 @@
-"""What the results cannot show."""
+"""What the results cannot show: a function from a study's results to a sentence, or to none, for each limit."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from elman.report.steps import Figures
 from elman.report.wording import count, listed
 
 
-def limits(study: dict[str, Any], steps: Sequence[Figures], *, opened: bool) -> list[str]:
-    """Say what the results cannot show.
+@dataclass(frozen=True)
+class Findings:
+    """What a study came to.
 
-    Parameters
+    Attributes
     ----------
     study
         As it was declared.
     steps
-        Whole results.
+        Whole results, those of steps that failed or are missing among them.
     opened
         Whether the test split was, as the ledger or the seeds say.
     """
-    said = []
-    done = [step for step in steps if step["status"] == "done"]
+
+    study: dict[str, Any]
+    steps: Sequence[Figures]
+    opened: bool
+
+    def done(self, *kinds: str) -> Iterator[Figures]:
+        """Yield the results that are there, of those kinds or of all."""
+        return (step for step in self.steps if step["status"] == "done" and (not kinds or step["kind"] in kinds))
+
+
+def generated(found: Findings) -> str:
+    """Say that the reviews are not real."""
+    said = "The reviews are generated. What is found on them need not hold for reviews that people wrote."
+    return said if found.study["data_missing"] else ""
+
+
+def single_seeds(found: Findings) -> str:
+    """Name the steps of one seed."""
     single = [
         step["step"]
-        for step in done
+        for step in found.done()
         if len(step["options"].get("seeds", [0, 1])) == 1 and step["figures"].get("method") != "yardstick"
     ]
-    if study["data_missing"]:
-        said.append("The reviews are generated. What is found on them need not hold for reviews that people wrote.")
-    if single:
-        said.append(
-            f"{listed(single)}: one seed each. Their intervals say how far chance in the choice of texts can move a"
-            " figure, not how far another seed would."
-        )
-    classifiers = [step for step in done if step["kind"] == "classifier"]
-    tested = any(step["kind"] == "final" for step in done)
-    best = [step["step"] for step in classifiers if tomllib.loads(step["config"])["loop"]["keep"] == "best"]
-    if best:
-        said.append(
-            f"The best epoch of {listed(best)} was chosen on the validation texts that the accuracy is measured on, so"
-            " it is a little too good."
-        )
-    begun = [step["step"] for step in done if step["figures"].get("pretraining")]
-    if begun:
-        said.append(
-            f"All seeds of {listed(begun)} begin from one pretraining; how another would have done, no interval says."
-        )
-    if any(step["kind"] in ("search", "yardstick") for step in done):
-        said.append(
-            "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
-        )
-    if opened and not tested:
-        said.append("The test texts were opened, but nothing that was measured on them came to its end.")
-    elif classifiers and not tested:
-        said.append("The test texts were not opened.")
-    openings = {step["step"]: step["figures"]["opening"]["earlier"] for step in done if step["kind"] == "final"}
-    if any(openings.values()):
-        said.append(
-            f"The test texts had been opened before ({count(max(openings.values()))} ×, by the ledger). If anything was"
-            " chosen since by what was seen then, what the test says is too good."
-        )
-    if tested:
-        said.append("The test texts are of the same source as those of training; of other texts they say nothing.")
-    compared = [pair for step in done if step["kind"] == "comparison" for pair in step["figures"]["pairs"]]
-    if any(pair["test"] is None for pair in compared):
-        said.append("Pairs of one seed each were compared one by one; the more, the likelier that one is chance.")
-    if any("grammatical_share" in step["figures"].get("summary", {}) for step in done):
-        said.append("Samples show what a model mostly writes; on strings that are rare they say little.")
-    absent = [step["step"] for step in steps if step["status"] != "done"]
-    if absent:
-        said.append(f"Not here: {listed(absent)}. What rests on them is left out.")
-    return said
+    return (
+        f"{listed(single)}: one seed each. Their intervals say how far chance in the choice of texts can move a figure,"
+        " not how far another seed would."
+        if single
+        else ""
+    )
+
+
+def best_epochs(found: Findings) -> str:
+    """Name the classifiers whose epoch was chosen on the texts that measure them."""
+    kept = {step["step"]: tomllib.loads(step["config"])["loop"]["keep"] for step in found.done("classifier")}
+    best = [name for name, which in kept.items() if which == "best"]
+    return (
+        f"The best epoch of {listed(best)} was chosen on the validation texts that the accuracy is measured on, so it"
+        " is a little too good."
+        if best
+        else ""
+    )
+
+
+def one_pretraining(found: Findings) -> str:
+    """Name the steps whose seeds share a beginning."""
+    begun = [step["step"] for step in found.done() if step["figures"].get("pretraining")]
+    return (
+        f"All seeds of {listed(begun)} begin from one pretraining; how another would have done, no interval says."
+        if begun
+        else ""
+    )
+
+
+def chosen_on_validation(found: Findings) -> str:
+    """Say that settings were chosen."""
+    said = "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
+    return said if any(found.done("search", "yardstick")) else ""
+
+
+def test_not_measured(found: Findings) -> str:
+    """Say whether the test texts are still closed, where nothing was measured on them."""
+    if any(found.done("final")):
+        return ""
+    if found.opened:
+        return "The test texts were opened, but nothing that was measured on them came to its end."
+    return "The test texts were not opened." if any(found.done("classifier")) else ""
+
+
+def opened_before(found: Findings) -> str:
+    """Say how often the test texts had been opened before this study."""
+    earlier = max((step["figures"]["opening"]["earlier"] for step in found.done("final")), default=0)
+    return (
+        f"The test texts had been opened before ({count(earlier)} ×, by the ledger). If anything was chosen since by"
+        " what was seen then, what the test says is too good."
+        if earlier
+        else ""
+    )
+
+
+def one_source(found: Findings) -> str:
+    """Say which texts a test speaks of."""
+    said = "The test texts are of the same source as those of training; of other texts they say nothing."
+    return said if any(found.done("final")) else ""
+
+
+def untested_pairs(found: Findings) -> str:
+    """Say that comparisons without a test were not corrected for their number."""
+    pairs = (pair for step in found.done("comparison") for pair in step["figures"]["pairs"])
+    said = "Pairs of one seed each were compared one by one; the more, the likelier that one is chance."
+    return said if any(pair["test"] is None for pair in pairs) else ""
+
+
+def rare_strings(found: Findings) -> str:
+    """Say what samples do not show."""
+    graded = any("grammatical_share" in step["figures"].get("summary", {}) for step in found.done())
+    return "Samples show what a model mostly writes; on strings that are rare they say little." if graded else ""
+
+
+def absent_steps(found: Findings) -> str:
+    """Name what is not there."""
+    absent = [step["step"] for step in found.steps if step["status"] != "done"]
+    return f"Not here: {listed(absent)}. What rests on them is left out." if absent else ""
+
+
+LIMITS: tuple[Callable[[Findings], str], ...] = (
+    generated,
+    single_seeds,
+    best_epochs,
+    one_pretraining,
+    chosen_on_validation,
+    test_not_measured,
+    opened_before,
+    one_source,
+    untested_pairs,
+    rare_strings,
+    absent_steps,
+)
+
+
+def limits(study: dict[str, Any], steps: Sequence[Figures], *, opened: bool) -> list[str]:
+    """Say what the results cannot show; the parameters are those of :class:`Findings`."""
+    return [said for limit in LIMITS if (said := limit(Findings(study, steps, opened)))]

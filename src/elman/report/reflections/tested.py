@@ -2,7 +2,7 @@
 
 from elman.report.reflections.classifiers import highest
 from elman.report.steps import Steps
-from elman.report.wording import listed, percent, with_interval
+from elman.report.wording import interval, listed, percent, points, with_interval
 
 
 def expectation(steps: Steps) -> str:
@@ -38,12 +38,13 @@ def as_expected(steps: Steps) -> str:
 
 
 def together_better(steps: Steps) -> str:
-    """Say whether judging together helps, against the mean of the best member's seeds."""
+    """Say whether judging together helps: against a single seed of the best member, on the same texts."""
     said = []
     for name, found in steps.items():
-        best = max(found["members"], key=lambda member: member["mean"])
-        mine = found["summary"]["test_accuracy"]
-        above, below = mine["low"] > best["mean"], mine["high"] < best["mean"]
-        how = "better than" if above else "worse than" if below else "not to be told from"
-        said.append(f"{name} with {with_interval(mine)} is {how} a single {best['step']} ({percent(best['mean'])})")
+        gap = found["over_a_single"]
+        how = "better than" if gap["low"] > 0 else "worse than" if gap["high"] < 0 else "not to be told from"
+        said.append(
+            f"{name} with {with_interval(found['summary']['test_accuracy'])} is {how} a single {gap['step']}"
+            f" (difference in percentage points, 95%: {interval(gap, points)})"
+        )
     return f"{'; '.join(said)}."
