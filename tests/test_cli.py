@@ -294,6 +294,82 @@ def test_what_is_far_too_much_is_refused_without_a_traceback(elman: Command, opt
     assert not Path("much").exists()
 
 
+def test_a_directory_that_is_taken_is_not_written_over(elman: Command, run: Path, tmp_path: Path) -> None:
+    study = "[[questions]]\nsteps = [{ name = 'training', kind = 'data', data = { name = 'ndfa', strings = 20 } }]"
+    (tmp_path / "one.toml").write_text(study)
+    (tmp_path / "two.toml").write_text(study)
+    before = (run / "results" / "training.json").read_bytes()
+    for command in (["study", tmp_path / "one.toml"], ["tune", "negation", "--trials", 1]):
+        code, _, err = elman(*command, "--directory", run)
+        assert (code, "is the directory of a run" in err) == (2, True)
+    assert (run / "results" / "training.json").read_bytes() == before
+    assert elman("study", tmp_path / "one.toml", "--directory", "made")[0] == 0
+    code, _, err = elman("study", tmp_path / "two.toml", "--directory", "made")
+    assert (code, "holds the study 'one', not 'two'" in err) == (2, True)
+    assert elman("study", tmp_path / "one.toml", "--profile", "smoke")[0] == 2
+
+
+def test_the_advice_fits_what_is_wrong(elman: Command, run: Path, tmp_path: Path) -> None:
+    (tmp_path / "full" / "inside").mkdir(parents=True)
+    assert "--resume" not in elman("train", "negation", "--run", tmp_path / "full", *SMALL)[2]
+    assert "--resume" in elman("train", "negation", "--run", run, *SMALL)[2]
+    assert "finished already" in elman("train", "--resume", run)[2]
+    (run / "vocab.json").unlink()
+    assert f"elman train --config {run}/config.toml" in elman("evaluate", run)[2]
+    (tmp_path / "bare.toml").write_text("format = 1\n")
+    assert "names no data set" in elman("train", "--config", tmp_path / "bare.toml")[2]
+
+
+def test_figures_of_a_training_that_is_not_finished_say_so(elman: Command, run: Path) -> None:
+    assert "not finished" not in elman("evaluate", run)[2]
+    (run / "results" / "training.json").unlink()
+    assert "NOTE: the training of" in elman("evaluate", run)[2]
+
+
+def test_nothing_is_opened_where_no_result_can_be_kept(
+    elman: Command, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    code, _, err = elman("evaluate", run, "--split", "test", "--final")
+    assert (code, "cannot be written to" in err) == (2, True)
+    monkeypatch.undo()
+    assert "BEFORE" not in elman("evaluate", run, "--split", "test", "--final")[2]
+
+
+def test_a_table_is_folded_where_the_terminal_is_narrow(run: Path) -> None:
+    command, narrow = [sys.executable, "-m", "elman", "evaluate", str(run)], {**os.environ, "COLUMNS": "30"}
+    out = subprocess.run(command, env=narrow, capture_output=True, text=True, check=True).stdout
+    assert "sureness" not in out  # so it was too wide
+    assert "…" not in out.partition("The surest")[0]
+
+
+def test_a_run_of_one_s_own_language_is_trained_again_from_what_it_kept(elman: Command, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text((LANGUAGES / "even_ones.toml").read_text())
+    options = ["--strings", 50, "--held-out-strings", 10, "--epochs", 1, "--samples", 2, "--hidden-size", 4]
+    assert elman("train", own, *options, "--run", "own")[0] == 0
+    own.unlink()
+    code, _, err = elman("train", "--config", "own/config.toml", "--run", "again")
+    assert (code, err) == (0, "")
+
+
+def test_what_is_not_text_is_refused_wherever_it_comes_from(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "elman", "language", "check", "brackets"]
+    bad = subprocess.run(command, input=b"\xff()\n", capture_output=True, check=False)
+    assert (bad.returncode, b"is not UTF-8 text" in bad.stderr) == (2, True)
+    marked = subprocess.run(command, input=b"\xef\xbb\xbf()\n", capture_output=True, check=True)
+    assert marked.stdout.decode().startswith("✓")
+
+
+def test_a_reader_that_goes_is_told_how_to_go_on(tmp_path: Path) -> None:
+    training = [sys.executable, "-m", "elman", "train", "negation", "--epochs", "50", "--threads", "1", *SMALL]
+    with subprocess.Popen(training, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert b"elman train --resume runs/negation-" in process.stderr.read()
+    assert process.returncode == 130
+
+
 def test_a_run_whose_path_has_brackets_is_shown(elman: Command) -> None:
     path = "x[/y]/[bold]z"
     assert elman("train", "synth-reviews", "--epochs", 1, "--run", path, *SMALL)[0] == 0
@@ -461,6 +537,14 @@ def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
         (["train", "brackets", "--model", "mlp"], "mlp"),
         (["train", "brackets", "--temperature", "1"], "--temperature"),
         (["train", "imdb", "--bptt", "9"], "--bptt"),
+        (["train", "brackets", "--task", "classification"], "no classes"),
+        (["language", "info", "dyck1:k=2"], "dyck1 has no option k.\nIt has p."),
+        (["language", "info", "dyck:k=1.5"], "k of dyck is a whole number, not 1.5"),
+        (["language", "info", "dyck:"], "no number"),
+        (["language", "info", "anbn:p=0.5,p=0.6"], "p twice"),
+        (["language", "info", "brackets:p=1"], "brackets has no option p.\nIt has none."),
+        (["language", "draw", "ndfa", "--output", "x.png"], "SVG"),
+        (["data", "info", "imdb", "--imdb", "/"], "no folder of IMDb's reviews"),
     ],
 )
 def test_what_a_language_cannot_be_is_refused(elman: Command, arguments: list[str], message: str) -> None:

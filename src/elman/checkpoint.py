@@ -102,7 +102,9 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise RunError(
-            f"There are no weights to read at {path} ({error}).", "Train the run further, or anew."
+            f"There are no weights to read at {path} ({error}).",
+            f"Continue the training (elman train --resume {path.parent}); if it was finished, train anew (elman train"
+            f" --config {path.parent / 'config.toml'}).",
         ) from error
 
 

@@ -199,7 +199,9 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate <= 1e6:
-            raise ConfigError(f"The learning rate must be positive, not {self.learning_rate}.", "Try 0.001.")
+            raise ConfigError(
+                f"--learning-rate must be above 0 and at most 1e6, not {self.learning_rate:g}.", "Try 0.001."
+            )
         _at_least(self, 0, "warmup_epochs", "weight_decay", "grad_clip_norm")
         _share(self, "beta1", "beta2", "ema_decay")
         if self.beta2 == 0:
@@ -383,7 +385,10 @@ def read_config(path: Path) -> RunConfig:
             f"{path} is of format {version}; this version of elman reads format {FORMAT}.",
             "Use the version that wrote it, or train anew.",
         )
-    return RunConfig.from_tables(tables, str(path))
+    config = RunConfig.from_tables(tables, str(path))
+    if "name" not in tables.get("data", {}):
+        raise ConfigError(f"{path} names no data set.", 'Add it: [data] name = "imdb".')
+    return config
 
 
 def _at_least(config: Any, least: int, *names: str) -> None:

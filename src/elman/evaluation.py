@@ -156,11 +156,12 @@ def evaluate(
     DataError
         The split has no labels.
     RunError
-        The run is a pretraining.
+        The run is a pretraining, or no result can be kept in its directory.
     """
     task = run.config.data.task
     if task == "pretraining":
         raise RunError(f"{run.path} is a pretraining, for a classifier to begin with.", "Evaluate the classifier.")
+    run.check_writable()
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
     measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[task]

@@ -46,6 +46,8 @@ STEPS_AT_ONCE = 2_000
 FORCED_PREFIXES = 2_000_000
 """How far forced steps are followed: about so many prefixes in all. For aⁿbⁿ, one string a length, to n = 1,413."""
 PREFIXES_AT_ONCE = 100_000
+MOST_SYMBOLS = 10_000_000
+"""The longest string that is read: some minutes on one core."""
 
 
 def generalise(
@@ -81,6 +83,7 @@ def generalise(
     if not is_language(run.config.data.name):
         raise ConfigError(f"{run.path} was trained on no formal language.", "Name a run that was.")
     _, model = language_model_of(run)
+    run.check_writable()
     if not factors or min(factors) < 1 or forced_prefixes < 1:
         raise ConfigError(
             f"There is nothing to read at {[*factors]} times the length, nor in {forced_prefixes:,} prefixes.",
@@ -110,6 +113,11 @@ def _measured(
     vocab = trained_on.vocab
     strings = [vocab.decode(ids.tolist()) for ids in trained_on.split("train")]
     longest = max(map(len, strings))
+    if max(factors) * longest > MOST_SYMBOLS:
+        raise ConfigError(
+            f"{max(factors):,} times the longest string of training is {max(factors) * longest:,} symbols.",
+            f"Give --factors that make {MOST_SYMBOLS:,} or fewer.",
+        )
     drawn = {factor: of_length(law, factor * longest, chance) for factor in factors}
     figures: dict[str, Any] = {
         "trained_to_length": longest,

@@ -190,6 +190,7 @@ def grade(
     config = config or SamplingConfig()
     if strings < 1:
         raise ConfigError(f"The excess cannot be measured on {strings} strings.", "Give --strings 1 or more.")
+    run.check_writable()
     dataset = run.open_dataset()
     judge = Judge(dataset)
     fabric, model = language_model_of(run)

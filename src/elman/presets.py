@@ -7,6 +7,7 @@ command line goes before what stands here, and the run's ``config.toml`` holds t
 from typing import Any
 
 from elman.config import RunConfig, Task
+from elman.errors import ConfigError
 from elman.languages import is_language, language
 from elman.text import Level
 
@@ -64,9 +65,19 @@ def preset(name: str, task: Task | None = None, level: Level | None = None) -> R
         What to train; the default is language-model for a formal language, classification for all else.
     level
         What a token is.
+
+    Raises
+    ------
+    ConfigError
+        A classifier of the strings of a formal language, which have no classes.
     """
     tables: dict[str, dict[str, Any]] = {}
     if is_language(name):
+        if task == "classification":
+            raise ConfigError(
+                f"The strings of {name} have no classes, so no classifier can be trained on them.",
+                "Take a language model, the default for a formal language.",
+            )
         tables = FORMAL_LANGUAGE
         level = level or language(name).level
     elif task == "language-model":

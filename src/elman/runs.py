@@ -12,6 +12,7 @@ RUN/config.toml            every knob
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,9 +70,8 @@ class Run:
             There is something at ``path`` already.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunError(
-                f"{path} exists already.", f"Choose another --run, or continue it: elman train --resume {path}"
-            )
+            continued = f", or continue it: elman train --resume {path}" if (path / "config.toml").is_file() else ""
+            raise RunError(f"{path} exists already.", f"Choose another --run{continued}.")
         if path.is_symlink() or path.is_mount():  # which nothing can be renamed to
             raise RunError(f"{path} is a link or the root of a disk.", f"Name a folder in it: --run {path / 'run'}")
         identity = {
@@ -170,6 +170,8 @@ class Run:
             They were dropped, as those of a finished trial are.
         """
         if not (self.path / "vocab.json").exists():
+            if self.weights_path.exists():
+                raise RunError(f"{self.path} has lost its vocab.json.", f"Put it back, or train anew: {self._anew}")
             raise RunError(
                 f"{self.path} keeps its configuration and its metrics alone, as a finished trial does.",
                 "Train that configuration anew: elman tune prints the command for the best one.",
@@ -246,8 +248,24 @@ class Run:
             if entry["step"] <= step and not (entry["kind"] == "epoch" and entry["epoch"] > epoch)
         ]
         write_text(self.path / "metrics.jsonl", "".join(kept))
-        for result in self.path.glob("results/*.json"):
+        for result in [*self.path.glob("results/*.json"), *self.path.glob("figures/*.svg")]:
             result.unlink()
+
+    @property
+    def _anew(self) -> str:
+        return f"elman train --config {self.path / 'config.toml'}"
+
+    def check_writable(self) -> None:
+        """Refuse a directory that no result can be kept in, before any work is done for one.
+
+        Raises
+        ------
+        RunError
+            It is one.
+        """
+        results = self.path / "results"
+        if not os.access(results if results.exists() else self.path, os.W_OK):
+            raise RunError(f"{self.path} cannot be written to, so no result can be kept.", "Copy it to where it can.")
 
     def result_path(self, name: str) -> Path:
         """Where the result of that name is, or would be."""

@@ -72,7 +72,8 @@ def test_means_over_seeds() -> None:
     assert (one["low"], one["high"], one["interval"]) == (0.7, 0.9, "texts")
     unknown = figure_over_seeds([0.8])
     assert (unknown["low"], unknown["high"], unknown["interval"]) == (None, None, None)
-    assert figure_over_seeds([0.8, 0.9], (0.0, 0.0))["low"] != 0.0  # of several, chance in the texts is not the interval
+    of_several = figure_over_seeds([0.8, 0.9], (0.0, 0.0))
+    assert of_several["low"] != 0.0  # chance in the texts is not their interval
 
 
 def test_curves_are_means_over_the_seeds(smoke_study: Path) -> None:

@@ -41,7 +41,7 @@ def main() -> None:
     except ElmanError as error:
         _fail(error.problem, error.remedy, USAGE_ERROR)
     except KeyboardInterrupt:
-        _fail("Interrupted.", "Give the same command again; what was finished is kept.", INTERRUPTED)
+        _fail("Interrupted.", "Give the same command again.", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone; there is nobody to tell
         sys.exit(USAGE_ERROR)
@@ -64,6 +64,8 @@ def _remedy(error: OSError) -> str:
 
 
 def _fail(problem: str, remedy: str, code: int) -> NoReturn:
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
     with suppress(OSError):  # whoever read it may be gone
         Console(stderr=True).print(f"[bold red]elman:[/bold red] {escape(problem)}\n{escape(remedy)}", highlight=False)
     sys.exit(code)

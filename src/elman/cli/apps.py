@@ -13,11 +13,13 @@ from rich.markup import escape
 
 from elman import __version__
 from elman.config import SamplingConfig
+from elman.errors import ConfigError
 from elman.options import DataOptions, RunOptions, given
 
 if TYPE_CHECKING:
     from elman.config import RunConfig
     from elman.data.dataset import Dataset
+    from elman.runs import Run
 
 app = cyclopts.App(
     name="elman",
@@ -71,6 +73,20 @@ def slug(name: str) -> str:
 
     own = own_file(name)
     return re.sub(r"[^A-Za-z0-9.-]+", "-", own.stem if own else name)
+
+
+def warn_unfinished(run: "Run") -> None:
+    """Say it where a training is not at its end, so that its figures are not taken for those of the end."""
+    if not run.finished:
+        done = len(run.metrics("epoch"))
+        warn(f"NOTE: the training of {run.path} is not finished: epoch {done} of {run.config.loop.epochs}.")
+
+
+def svg(path: Path) -> Path:
+    """Refuse a picture of another kind than is drawn."""
+    if path.suffix.lower() != ".svg":
+        raise ConfigError(f"{path} is to be an SVG, and its name says otherwise.", "End it in .svg.")
+    return path
 
 
 def warn(text: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from elman.cli.apps import DRAW_AS_IS, Json, app, show_figures
+from elman.cli.apps import DRAW_AS_IS, Json, app, show_figures, svg, warn_unfinished
 from elman.config import SamplingConfig
 from elman.errors import ConfigError
 
@@ -42,7 +42,9 @@ def sample(
     from elman.report.terminal import print_samples
     from elman.runs import Run
 
-    show_figures(write(Run(run), number, config, prompt), print_samples, json)
+    opened = Run(run)
+    warn_unfinished(opened)
+    show_figures(write(opened, number, config, prompt), print_samples, json)
 
 
 @app.command
@@ -94,6 +96,7 @@ def grade(
     check_same_language(opened)
     graded = []
     for run in opened:
+        warn_unfinished(run)
         graded.append(grade_run(run, number, config, prompt=prompt, strings=strings, by_temperature=by_temperature))
         if not json:
             print_grades(graded[-1])
@@ -149,10 +152,13 @@ def generalise(
         raise ConfigError("No run is named.", "Say, for instance: elman generalise runs/brackets-lstm-1")
     if figure is not None and len(runs) > 1:
         raise ConfigError(f"--figure names one picture, and there are {len(runs)} runs.", "Leave it out.")
+    if figure is not None:
+        svg(figure)
     opened = [Run(path) for path in runs]
     check_same_strings([run.checksum for run in opened])
     measured = []
     for run in opened:
+        warn_unfinished(run)
         measured.append(generalise_run(run, factors, forced_prefixes=forced_prefixes))
         generalisation_figure(figure or run.path / "figures" / "generalisation.svg", measured[-1])
         if len(runs) == 1 or not json:

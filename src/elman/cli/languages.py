@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from elman.cli.apps import Json, language_app, show_figures, slug
+from elman.cli.apps import Json, language_app, show_figures, slug, svg
 from elman.config import DataConfig
 from elman.errors import DataError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 @language_app.command(name="info")
 def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = False) -> None:
     """Print what is known of a language: its alphabet, its entropy, the best that a model of it can do.
+
+    Options of a language stand in its name.
 
         elman language info brackets
         elman language info dyck:k=2,p=0.4 --max-symbols 40
@@ -38,6 +40,8 @@ def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = 
 def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = None, json: Json = False) -> None:
     """Judge strings, one on each line: grammatical or not, and how probable under the generator.
 
+    They are read from a file, or from standard input.
+
         elman language check brackets strings.txt
         echo '(())' | elman language check brackets
 
@@ -56,7 +60,7 @@ def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = N
     from elman.report.terminal import print_checked
 
     try:
-        text = sys.stdin.read() if file is None else file.read_text(encoding="utf-8")
+        text = (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file or 'The input'} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
     show_figures(checked(_law(name, max_symbols), text.splitlines()), print_checked, json)
@@ -75,7 +79,7 @@ def draw_language(name: str, /, *, output: Path | None = None) -> None:
     """
     from elman.report.drawing import draw
 
-    path = output or Path(f"{slug(name)}.svg")
+    path = svg(output or Path(f"{slug(name)}.svg"))
     draw(_law(name), path)
     print(path)
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from elman.cli.apps import app
 from elman.config import Accelerator
+from elman.errors import ConfigError
 
 
 @app.command
@@ -12,7 +13,7 @@ def study(
     file: Path | None = None,
     /,
     *,
-    profile: Literal["smoke", "quick", "full"] = "quick",
+    profile: Literal["smoke", "quick", "full"] | None = None,
     directory: Path | None = None,
     accelerator: Accelerator | None = None,
 ) -> None:
@@ -31,7 +32,7 @@ def study(
     file
         A study of your own instead; docs/study.md says what it holds.
     profile
-        Which study.
+        Which study; without a file of your own, quick.
     directory
         Where its results and its report are kept. The default is runs/study-PROFILE, or runs/study-FILE.
     accelerator
@@ -39,7 +40,9 @@ def study(
     """
     from elman.study import read_study, run_study, study_from_file
 
-    declared = read_study(profile) if file is None else study_from_file(file)
+    if file is not None and profile is not None:
+        raise ConfigError(f"{file} is a study of its own, and {profile} is another.", "Leave one of the two out.")
+    declared = read_study(profile or "quick") if file is None else study_from_file(file)
     if accelerator is not None:
         declared = declared.on(accelerator)
     run_study(declared, directory or Path("runs") / f"study-{declared.name}", lambda line: print(line, flush=True))

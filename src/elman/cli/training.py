@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from elman.cli.apps import NO_RUN_OPTIONS, Json, absolute, absolute_name, app, preset_of, show_figures, slug, warn
-from elman.errors import ConfigError
+from elman.cli.apps import (
+    NO_RUN_OPTIONS,
+    Json,
+    absolute,
+    absolute_name,
+    app,
+    preset_of,
+    show_figures,
+    slug,
+    warn,
+    warn_unfinished,
+)
+from elman.errors import ConfigError, Interrupted
 from elman.options import RunOptions, given_tables
 
 if TYPE_CHECKING:
@@ -69,9 +80,16 @@ def train(
         dataset = open_dataset(made.data)
         path = run or free_path(Path("runs"), f"{slug(made.data.name)}-{made.model.layer}")
         directory = Run.create(path, made, dataset)
+    if directory.finished:
+        warn(f"NOTE: {directory.path} was finished already; nothing is left to train.")
     print(f"run {directory.path}", flush=True)
     try:
         summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
+    except BrokenPipeError as error:
+        raise Interrupted(
+            "Whoever read the output has gone, and the training with it; its last state is kept.",
+            f"Continue with: elman train --resume {directory.path}",
+        ) from error
     except BaseException:
         if resume is None:  # another process may be at it
             directory.drop_if_untrained()
@@ -85,10 +103,21 @@ def _start(data: str | None, config: Path | None, options: RunOptions) -> "RunCo
     if config is not None:
         if data is not None:
             raise ConfigError(f"{config} names the data set already.", "Leave one of the two out.")
-        return read_config(config)
+        return _with_kept_language(read_config(config), config.parent)
     if data is None:
         raise ConfigError("No data set is named.", "Say, for instance: elman train imdb --model lstm")
     return preset_of(absolute_name(data), options.data)
+
+
+def _with_kept_language(config: "RunConfig", run: Path) -> "RunConfig":
+    """Name the file of a language of one's own that the run kept, where the one that it was made from has gone."""
+    from elman.languages import own_file
+
+    own = own_file(config.data.name)
+    kept = run / "language" / (own.name if own else "")
+    if own is None or own.is_file() or not kept.is_file():
+        return config
+    return config.with_tables({"data": {"name": absolute_name(str(kept))}}, "the run")
 
 
 @app.command
@@ -117,7 +146,9 @@ def evaluate(run: Path, /, *, split: EvaluatedSplit = "val", final: bool = False
     from elman.report.terminal import print_evaluation
     from elman.runs import Run
 
-    show_figures(evaluate_run(Run(run), split, final=final, warn=warn), print_evaluation, json)
+    opened = Run(run)
+    warn_unfinished(opened)
+    show_figures(evaluate_run(opened, split, final=final, warn=warn), print_evaluation, json)
 
 
 @app.command

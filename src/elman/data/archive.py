@@ -61,6 +61,20 @@ def read_reviews(source: Path) -> dict[Part, list[Review]]:
     return {part: sorted(reviews, key=lambda review: review[1:3]) for part, reviews in parts.items()}
 
 
+def unpacked(path: Path) -> Path:
+    """Return the folder that holds ``train`` and ``test``: this one, or the ``aclImdb`` in it.
+
+    Raises
+    ------
+    DataError
+        Neither does.
+    """
+    for folder in (path, path / "aclImdb"):
+        if (folder / "train").is_dir() and (folder / "test").is_dir():
+            return folder
+    raise DataError(f"{path} is no folder of IMDb's reviews.", _LAYOUT)
+
+
 def _tar(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with gzip.open(path) as file, tarfile.open(fileobj=file) as archive:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
 from elman.config import DataConfig, SplitName
+from elman.data.archive import unpacked
 from elman.data.dataset import Dataset
 from elman.data.prepare import prepare_level, prepare_source
 from elman.data.texts import Texts
@@ -81,7 +82,7 @@ def find_entry(source: str | None) -> Path:
         path = Path(named).expanduser()
         if not path.exists():
             raise DataError(f"There is no IMDb archive at {named}.", "Give --imdb or ELMAN_IMDB the path of one.")
-        return _entry_of(path)
+        return _entry_of(unpacked(path) if path.is_dir() else path)
     for known in cache_root().glob("imdb/[!.]*/source.json"):  # not one that another process is making
         if read_json(known)["checksum"] == CONTENT:
             return known.parent

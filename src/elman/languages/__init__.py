@@ -6,6 +6,7 @@ docstring of its class or builder. What it leaves out: natural language, and any
 """
 
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 from elman.errors import LanguageError
@@ -74,14 +75,22 @@ def language(name: str, **options: Any) -> Language:
         if options:
             raise LanguageError(f"A language from a file takes no options ({', '.join(options)}).", "Leave them out.")
         return from_file(file)
-    name, _, written = name.partition(":")
-    options |= dict(_option(name, part) for part in written.split(",") if written)
+    name, separator, written = name.partition(":")
     if name not in LANGUAGES:
         raise LanguageError(f"There is no language {name!r}.", f"Choose {', '.join(LANGUAGES)}, or a .toml file.")
-    try:
-        return LANGUAGES[name](**options)
-    except TypeError as error:
-        raise LanguageError(f"The options of {name} do not fit: {error}.", "See its docstring.") from error
+    given = [_option(name, part) for part in written.split(",")] if separator else []
+    for option, value in given:
+        if option in options:
+            raise LanguageError(f"{name} has its option {option} twice.", "Leave one of the two out.")
+        options[option] = value
+    known = signature(LANGUAGES[name]).parameters
+    for option, value in options.items():
+        if option not in known:
+            has = f"It has {', '.join(known)}." if known else "It has none."
+            raise LanguageError(f"{name} has no option {option}.", has)
+        if isinstance(known[option].default, int) and not isinstance(value, int):
+            raise LanguageError(f"{option} of {name} is a whole number, not {value!r}.", f"Write {name}:{option}=2.")
+    return LANGUAGES[name](**options)
 
 
 def _option(name: str, part: str) -> tuple[str, int | float]:

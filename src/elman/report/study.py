@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined, TemplateError
+from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined, TemplateError, nodes
+from jinja2.sandbox import SandboxedEnvironment
 
 from elman.errors import ConfigError, DataError, RunError
 from elman.files import read_json, write_text
@@ -161,15 +162,23 @@ def filled(text: str, results: dict[str, Any]) -> str:
         def __str__(self) -> str:
             return NOT_MEASURED
 
-    environment = Environment(undefined=Absent)
+    environment = SandboxedEnvironment(undefined=Absent)
     environment.filters |= {name: _or_absent(write, Absent) for name, write in {**FILTERS, "length": len}.items()}
     try:
         return environment.from_string(text).render(steps=results).strip()
-    except (TemplateError, TypeError, ValueError) as error:
+    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise ConfigError(
             f"The figures in {text.strip()!r} cannot be filled in ({error}).",
             "Write steps['NAME'] where a name has a dash; docs/study.md says what can stand there.",
         ) from error
+
+
+def steps_in(text: str) -> set[str]:
+    """Return the names of the steps whose figures a question's text asks for."""
+    tree, steps = SandboxedEnvironment().parse(text), nodes.Name("steps", "load")
+    dotted = {node.attr for node in tree.find_all(nodes.Getattr) if node.node == steps}
+    keys = [node.arg for node in tree.find_all(nodes.Getitem) if node.node == steps]
+    return dotted | {str(key.value) for key in keys if isinstance(key, nodes.Const)}
 
 
 def _or_absent(write: Any, absent: type) -> Any:

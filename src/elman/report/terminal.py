@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from elman.progress import seconds
 from elman.tables import shown
@@ -49,7 +49,7 @@ def print_description(description: dict[str, Any]) -> None:
         highlight=False,
     )
     console.print(f"from {escape(description['source'])}", style="dim", highlight=False)
-    table = Table("split", "texts", "tokens", "shortest", "median", "mean", "longest", "classes")
+    table = _table("split", "texts", "tokens", "shortest", "median", "mean", "longest", "classes")
     for name, split in description["splits"].items():
         classes = ", ".join(f"{count:,} {label}" for label, count in split.get("classes", {}).items())
         counts = [f"{split[key]:,}" for key in ("sequences", "tokens", "length_min")]
@@ -126,7 +126,7 @@ def _likelihood(figures: dict[str, Any]) -> str:
 
 def print_over_runs(graded: dict[str, Any]) -> None:
     """Show the means over several runs, as :func:`elman.grading.over_runs` returns them."""
-    table = Table("", "mean", "95% interval", "least", "most", title=f"over {len(graded['runs'])} runs")
+    table = _table("", "mean", "95% interval", "least", "most", title=f"over {len(graded['runs'])} runs")
     for name, figure in graded["over_runs"].items():
         wording = "{:.2%}" if name.endswith("_share") else "{:,.1f}" if figure["mean"] > 10 else "{:.5f}"
         mean, low, high, least, most = (wording.format(figure[key]) for key in ("mean", "low", "high", "least", "most"))
@@ -141,9 +141,9 @@ def print_generalisation(figures: dict[str, Any]) -> None:
         if key not in figures:
             continue
         reached = figures[f"trained_to_{name}"]
-        table = Table(title=f"{name}, of which training reached {reached:,}")
+        table = _table(title=f"{name}, of which training reached {reached:,}")
         for heading in ("times", name, "strings", "prefixes", "KL (nats a symbol)", "accuracy"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", overflow="fold")
         for row in figures[key]:
             counts = [f"{row[count]:,}" for count in (name, "strings", "prefixes")]
             table.add_row(f"{row['factor']}", *counts, f"{row['kl_nats']:.6f}", f"{row['accuracy']:.2%}")
@@ -157,14 +157,14 @@ def print_generalisation_over_runs(figures: dict[str, Any]) -> None:
     for key, name in (("by_length", "length"), ("by_depth", "depth")):
         if key not in over:
             continue
-        table = Table(title=f"{name}, over {len(figures['runs'])} runs: mean (least to most)")
+        table = _table(title=f"{name}, over {len(figures['runs'])} runs: mean (least to most)")
         for heading in ("times", name, "KL (nats a symbol)", "accuracy"):
-            table.add_column(heading, justify="right")
+            table.add_column(heading, justify="right", overflow="fold")
         for row in over[key]:
             spread = [_with_range(row["kl_nats"], "{:.6f}"), _with_range(row["accuracy"], "{:.2%}")]
             table.add_row(f"{row['factor']}", f"{row[name]:,}", *spread)
         console.print(table)
-    table = Table("run", "seed", "validation (nats a token)", "forced steps")
+    table = _table("run", "seed", "validation (nats a token)", "forced steps")
     for run in figures["runs"]:
         nats = run["val_cross_entropy_nats"]
         mark = " (the best)" if run["run"] == over["chosen"] else ""
@@ -197,17 +197,17 @@ def print_search(log: dict[str, Any]) -> None:
     others = Counter(trial["state"] for trial in log["trials"])
     counted = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
     metric = log["metric"].replace("_", " ")
-    table = Table(title=f"the best of {len(log['trials'])} trials ({counted}), {seconds(log['seconds'])}")
-    table.add_column("")
+    table = _table(title=f"the best of {len(log['trials'])} trials ({counted}), {seconds(log['seconds'])}")
+    table.add_column("", overflow="fold")
     for trial in best:
-        table.add_column(f"trial {trial['number']}", justify="right")
+        table.add_column(f"trial {trial['number']}", justify="right", overflow="fold")
     accuracy = log["metric"] == "val_accuracy"
     table.add_row(metric, *(f"{trial['value']:.2%}" if accuracy else f"{trial['value']:.5f}" for trial in best))
     table.add_row("best epoch", *(str(trial["best_epoch"]) for trial in best))
     table.add_row("time", *(seconds(trial["seconds"]) for trial in best), end_section=True)
     importance = log["importance"] or {}
     if importance:
-        table.add_column("explains", justify="right")
+        table.add_column("explains", justify="right", overflow="fold")
         table.caption = "explains: how much of the spread between good and poor trials"
     for name in best[0]["params"] if best else ():
         knobs = [shown(trial["params"][name]) for trial in best]
@@ -252,7 +252,9 @@ def print_checked(found: dict[str, Any]) -> None:
     for string in found["strings"]:
         console.print(_mark(string), end=" ")
         answers = [f"{'not ' * (not string[key])}{key.replace('_', ' ')}" for key in string if key in QUESTIONS]
-        probability = f"probability {string['probability']:.3g}" if string["in_support"] else "probability 0"
+        probability = f"probability {string['probability']:.3g}"
+        if string["in_support"] and not string["probability"]:  # too small for a number of the processor
+            probability = f"probability e^{string['log_prob']:.1f}"
         console.print(f"{string['text']}  ", end="", highlight=False, markup=False, soft_wrap=True)
         console.print("; ".join([*answers, probability]), style="dim", highlight=False, soft_wrap=True)
 
@@ -267,7 +269,7 @@ def _mark(verdict: dict[str, Any]) -> str:
 
 
 def _grades(figures: dict[str, Any], title: str) -> Table:
-    table = Table("", "samples", "share", "95% interval", title=title)
+    table = _table("", "samples", "share", "95% interval", title=title)
     for name, share in figures["shares"].items():
         if name in figures and name != "words_trained_on":
             low, high = share["low"], share["high"]
@@ -279,7 +281,7 @@ def _grades(figures: dict[str, Any], title: str) -> Table:
 
 
 def _by_temperature(graded: list[dict[str, Any]], title: str) -> Table:
-    table = Table(
+    table = _table(
         "temperature", "grammatical", "95% interval", "in support", "cut off", "novel", "distinct", title=title
     )
     for row in graded:
@@ -290,6 +292,11 @@ def _by_temperature(graded: list[dict[str, Any]], title: str) -> Table:
     return table
 
 
+def _table(*headings: str, title: str | None = None) -> Table:
+    """Return a table that folds what is too wide for it: a figure without its last digits is another figure."""
+    return Table(*(Column(heading, overflow="fold") for heading in headings), title=title)
+
+
 def repr_of_blank(token: str) -> str:
     """Show a token that cannot be seen, such as a blank, in quotes."""
     return repr(token) if token.isspace() else token
@@ -297,14 +304,14 @@ def repr_of_blank(token: str) -> str:
 
 def _confusion(figures: dict[str, Any]) -> Table:
     names = figures["class_names"]
-    table = Table("true", *(f"predicted {name}" for name in names))
+    table = _table("true", *(f"predicted {name}" for name in names))
     for name, counts in zip(names, figures["confusion"], strict=True):
         table.add_row(name, *(f"{count:,}" for count in counts))
     return table
 
 
 def _calibration(found: dict[str, Any]) -> Table:
-    table = Table("sureness", "texts", "mean sureness", "accuracy")
+    table = _table("sureness", "texts", "mean sureness", "accuracy")
     for row in found["bins"]:
         span = f"{row['from']:.0%} to {row['to']:.0%}"
         table.add_row(span, f"{row['sequences']:,}", f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}")

@@ -27,7 +27,7 @@ from typing import Any, Literal
 from elman.config import Accelerator, RunConfig
 from elman.errors import ConfigError
 from elman.presets import preset
-from elman.report.study import filled
+from elman.report.study import filled, steps_in
 from elman.study.kinds import KINDS, Kind
 from elman.tables import build, check_tables, parse_toml
 
@@ -143,6 +143,10 @@ def parse_study(text: str, name: str) -> Study:
     _known(fallbacks, bases, f"{name} [fallbacks]")
     processes = tables.get("processes", 1)
     questions: list[Question] = []
+    for table in (tables, *_tables(tables, "questions", name)):
+        for key in ("title", "text"):
+            if not isinstance(table.get(key, ""), str):
+                raise ConfigError(f"{name}: the {key} {table[key]!r} is no text.", "Put it into quotes.")
     earlier: dict[str, Step] = {}
     for kind, declared in (("bases", bases), ("fallbacks", fallbacks)):
         check_tables(declared, f"{name} {kind}")
@@ -157,6 +161,13 @@ def parse_study(text: str, name: str) -> Study:
             earlier[steps[-1].name] = steps[-1]
         filled(table.get("text", ""), {})  # so that a slip is met before hours of work, not behind them
         questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), tuple(steps)))
+    for question in questions:
+        for step in steps_in(question.text):
+            if step not in earlier:
+                raise ConfigError(
+                    f"{name}: the text of {question.title!r} speaks of {step!r}, which is no step.",
+                    f"There are: {', '.join(earlier)}.",
+                )
     return Study(name, tables.get("title", name), tuple(questions), text)
 
 
@@ -213,8 +224,11 @@ def _configured(
         return None, None
     task = None if kind.reads == "any" else kind.reads
     layers = [*([bases[base]] if base else []), sections]
+    config = _config(layers, task, where)
     fallback = _config([*layers, fallbacks[base]], task, where) if base in fallbacks else None
-    return _config(layers, task, where), fallback
+    for made in (config, fallback):
+        _check_task(made, kind, where)
+    return config, fallback
 
 
 def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:
@@ -232,7 +246,14 @@ def _taken(kind: Kind, source: Step, sections: Tables, where: str) -> tuple[RunC
     if kind.reads is None or source.config is None:
         raise ConfigError(f"{where} cannot take its configuration from {source.name!r}.", "Leave out from.")
     found = [config and config.with_tables(sections, where) for config in (source.config, source.fallback)]
+    for config in found:
+        _check_task(config, kind, where)
     return found[0], found[1]
+
+
+def _check_task(config: RunConfig | None, kind: Kind, where: str) -> None:
+    if config is not None and kind.reads not in ("any", "source", config.data.task):
+        raise ConfigError(f"{where} is for {kind.reads}, and its data.task is {config.data.task}.", "Change either.")
 
 
 def _config(layers: list[Tables], task: Any, where: str) -> RunConfig:

@@ -11,7 +11,7 @@ from elman.batching import Batches, Plan
 from elman.data.describe import describe
 from elman.languages.facts import facts
 from elman.seeding import numpy_generator
-from elman.study.work import Work, check_positive, identity
+from elman.study.work import Work, check_some, identity
 
 QUANTILES = 50
 """Steps in which the distribution of the lengths is kept."""
@@ -27,7 +27,7 @@ class PaddingOptions:
     """Of the drawing, and of the noise with which lengths are sorted."""
 
     def __post_init__(self) -> None:
-        check_positive("batch_sizes", self.batch_sizes)
+        check_some("batch_sizes", self.batch_sizes)
 
 
 def describe_data(work: Work) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from elman.config import RunConfig
 from elman.data.table import open_dataset
-from elman.errors import DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
+from elman.errors import ConfigError, DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
 from elman.files import alone, read_json, write_json, write_text
 from elman.languages import is_language, own_file
 from elman.machine import machine
@@ -55,6 +55,7 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     RunError
         A step failed; the others are done, and the report says so. Or another process works on this study.
     """
+    _refuse_another(study, directory)
     fallback, missing = _data(study, directory)
     with alone(directory, "worked on"):
         return _run(study, directory, report, fallback=fallback, missing=missing)
@@ -82,6 +83,21 @@ def _run(study: Study, directory: Path, report: Report, *, fallback: bool, missi
             report(f"FAILED: {step.name}: {done['problem']} {done['remedy']}")
         results[step.name] = done
     return _close(study, directory, results, missing, report)
+
+
+def _refuse_another(study: Study, directory: Path) -> None:
+    """Refuse a directory that is a run's or another study's: its results would be replaced."""
+    if (directory / "config.toml").exists():
+        raise ConfigError(f"{directory} is the directory of a run.", "Give the study a --directory of its own.")
+    try:
+        name = read_json(directory / "study.json")["name"]
+    except (DataError, KeyError, TypeError):  # none, or one that is written anew
+        return
+    if name != study.name:
+        raise ConfigError(
+            f"{directory} holds the study {name!r}, not {study.name!r}.",
+            "Give another --directory; or, if the study has a new name, remove study.json there.",
+        )
 
 
 def _data(study: Study, directory: Path) -> tuple[bool, SourceUnreachable | None]:

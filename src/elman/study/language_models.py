@@ -16,7 +16,7 @@ from elman.languages.base import END
 from elman.runs import Run
 from elman.statistics import SHARE
 from elman.study.summary import figure_over_seeds, training, training_figures
-from elman.study.work import SeedOptions, Work, check_positive, identity
+from elman.study.work import SeedOptions, Work, check_positive, check_some, identity
 
 TOKENS_SHOWN = 45
 """Of a sample; of one that went wrong, this many before that, and a third after."""
@@ -49,6 +49,7 @@ class LanguageModelOptions(SeedOptions):
         for name in ("graded_samples", "fresh_strings", "shown_samples"):
             check_positive(name, [getattr(self, name)])
         check_positive("length_factors", self.length_factors)
+        check_some("shown_temperatures", self.shown_temperatures)
 
 
 def train_language_models(work: Work) -> dict[str, Any]:

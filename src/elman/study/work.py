@@ -197,6 +197,19 @@ def check_seeds(seeds: list[int]) -> None:
         raise ConfigError(f"The seeds cannot be {seeds}.", "Give one or more, each once, such as [0, 1, 2].")
 
 
+def check_some(name: str, values: Sequence[float]) -> None:
+    """Refuse a list that is empty, or holds a number that is not above zero.
+
+    Raises
+    ------
+    ConfigError
+        It is, or does.
+    """
+    if not values:
+        raise ConfigError(f"{name} cannot be empty.", "Give one number or more.")
+    check_positive(name, values)
+
+
 def check_positive(name: str, values: Sequence[float]) -> None:
     """Refuse a number that is not above zero.
 

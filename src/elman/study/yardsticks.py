@@ -10,7 +10,7 @@ from elman.evaluation import LogProbs, accuracy_and_loss
 from elman.sequences import Sequences
 from elman.study.bags import Grams, Method, fit
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
-from elman.study.work import Work, check_positive, identity
+from elman.study.work import Work, check_positive, check_some, identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class YardstickOptions:
 
     def __post_init__(self) -> None:
         check_positive("longest and least_texts", [self.longest, self.least_texts])
-        check_positive("strengths", self.strengths)
+        check_some("strengths", self.strengths)
 
 
 def measure_yardstick(work: Work) -> dict[str, Any]:

@@ -114,10 +114,12 @@ def tune(search: Search, report: Report = print) -> Log:
     Interrupted
         By Ctrl-C or a signal to end; every trial goes on from where it was with the next call.
     ConfigError
-        The database is of another search, which the message tells from this one.
+        The database is of another search, which the message tells from this one; or the directory is a run's.
     DataError
         The data or the database cannot be reached or read.
     """
+    if (search.directory / "config.toml").exists():
+        raise ConfigError(f"{search.directory} is the directory of a run.", "Give the search a --directory of its own.")
     dataset = open_dataset(search.config.data)
     with _opened(search, dataset) as study:
         for name, domain in search.space.items():
