@@ -283,7 +283,7 @@ def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
         ("imdb", {"batches": {"packed": True}}, "--packed"),
         ("imdb", {"model": {"stack": "sum"}}, "--stack sum"),
         ("dyck:k", {}, "no number"),
-        ("dyck:x=1", {}, "do not fit"),
+        ("dyck:x=1", {}, "has no option x"),
     ],
 )
 def test_what_does_not_go_together_is_refused(name: str, tables: dict[str, dict[str, object]], message: str) -> None:
