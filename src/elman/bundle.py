@@ -18,13 +18,13 @@ from pathlib import Path
 from elman.errors import ConfigError, RunError
 from elman.files import new_file
 from elman.report.study import read_study
+from elman.runs import LANGUAGE
 
 NAME = re.compile(r"[A-Za-z]{2,}[0-9]{2,}_[0-9]+[A-Za-z]?")
 PATTERN = "[vunetid]_[assignment number]"
 
 REPORTS = ("report.html", "report.pdf", "report.md")
 FIGURES = ("results/**/*.json", "results/**/*.npy", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
-LANGUAGES = "language/*.toml"
 FROM_A_CLONE = ("pyproject.toml", "requirements.lock", "Makefile", "README.md", "LICENSE")
 MOMENT = (1980, 1, 1, 0, 0, 0)
 """The time of every file in the zip, so that the same study makes the same bytes."""
@@ -70,7 +70,7 @@ def write_bundle(directory: Path, name: str, output: Path) -> Path:
 def _study(directory: Path) -> Iterator[tuple[str, Path]]:
     yield "configuration/study.toml", directory / "study.toml"
     yield "configuration/study.json", directory / "study.json"
-    for file in directory.glob(LANGUAGES):
+    for file in directory.glob(f"{LANGUAGE}/*.toml"):
         yield f"configuration/{file.relative_to(directory).as_posix()}", file
     for report in REPORTS:
         yield report, directory / report

@@ -47,7 +47,7 @@ FORCED_PREFIXES = 2_000_000
 """How far forced steps are followed: about so many prefixes in all. For aⁿbⁿ, one string a length, to n = 1,413."""
 PREFIXES_AT_ONCE = 100_000
 MOST_SYMBOLS = 10_000_000
-"""The longest string that is read: some minutes on one core."""
+"""The longest string that is read."""
 
 
 def generalise(
@@ -82,13 +82,13 @@ def generalise(
     """
     if not is_language(run.config.data.name):
         raise ConfigError(f"{run.path} was trained on no formal language.", "Name a run that was.")
-    _, model = language_model_of(run)
-    run.check_writable()
     if not factors or min(factors) < 1 or forced_prefixes < 1:
         raise ConfigError(
             f"There is nothing to read at {[*factors]} times the length, nor in {forced_prefixes:,} prefixes.",
             "Give numbers of 1 or more.",
         )
+    run.check_writable()
+    _, model = language_model_of(run)
     trained_on = run.open_dataset()
     chance = random.Random(derive(seed, "strings of a length"))
     figures = {

@@ -84,8 +84,7 @@ class Run:
             write_json(partial / "data.json", identity | {"class_names": list(dataset.class_names)})
             dataset.vocab.save(partial / "vocab.json")
             write_text(partial / "config.toml", config.to_toml())
-            if own := own_file(config.data.name):
-                write_text(partial / LANGUAGE / own.name, own.read_text(encoding="utf-8"))
+            keep_language(partial, config.data.name)
             made = partial.stat().st_ino
         if path.stat().st_ino != made:
             raise RunError(f"Another process has just made {path}.", "Choose another --run.")
@@ -143,8 +142,7 @@ class Run:
         looked for as if none had been named; its checksum will tell whether it is the same.
         """
         data = self.config.data
-        kept = self.path / LANGUAGE / Path(data.name).name
-        if kept.is_file():
+        if kept := kept_language(self.path, data.name):
             return replace(data, name=str(kept))
         return replace(data, imdb=None) if data.imdb and not Path(data.imdb).exists() else data
 
@@ -282,6 +280,31 @@ class Run:
         if not self.result_path(name).exists():
             raise RunError(f"{self.path} has no result {name!r}.", f"Finish it: elman train --resume {self.path}")
         return read_json(self.result_path(name))
+
+
+def refuse_run(directory: Path) -> None:
+    """Refuse a run's directory to what keeps results of its own, which would replace the run's.
+
+    Raises
+    ------
+    ConfigError
+        It is one.
+    """
+    if (directory / "config.toml").exists():
+        raise ConfigError(f"{directory} is the directory of a run.", "Give another --directory.")
+
+
+def keep_language(directory: Path, name: str) -> None:
+    """Copy the file of a language of one's own into a directory; of other data there is none."""
+    own = own_file(name)
+    if own and own.is_file():
+        write_text(directory / LANGUAGE / own.name, own.read_text(encoding="utf-8"))
+
+
+def kept_language(directory: Path, name: str) -> Path | None:
+    """Return the copy that :func:`keep_language` made there, or None where there is none."""
+    kept = directory / LANGUAGE / Path(name).name
+    return kept if kept.is_file() else None
 
 
 def free_path(parent: Path, name: str) -> Path:

@@ -64,8 +64,6 @@ def _remedy(error: OSError) -> str:
 
 
 def _fail(problem: str, remedy: str, code: int) -> NoReturn:
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
     with suppress(OSError):  # whoever read it may be gone
         Console(stderr=True).print(f"[bold red]elman:[/bold red] {escape(problem)}\n{escape(remedy)}", highlight=False)
     sys.exit(code)

@@ -112,10 +112,10 @@ def _start(data: str | None, config: Path | None, options: RunOptions) -> "RunCo
 def _with_kept_language(config: "RunConfig", run: Path) -> "RunConfig":
     """Name the file of a language of one's own that the run kept, where the one that it was made from has gone."""
     from elman.languages import own_file
+    from elman.runs import kept_language
 
-    own = own_file(config.data.name)
-    kept = run / "language" / (own.name if own else "")
-    if own is None or own.is_file() or not kept.is_file():
+    own, kept = own_file(config.data.name), kept_language(run, config.data.name)
+    if own is None or own.is_file() or kept is None:
         return config
     return config.with_tables({"data": {"name": absolute_name(str(kept))}}, "the run")
 

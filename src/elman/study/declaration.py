@@ -184,7 +184,7 @@ def _step(
     kind = KINDS.get(table.get("kind", ""))
     if kind is None:
         raise ConfigError(f"{where}: there is no kind {table.get('kind')!r}.", f"There are: {', '.join(KINDS)}.")
-    if table.get("base", "") not in {"", *bases}:
+    if "base" in table and table["base"] not in bases:
         raise ConfigError(f"{where}: there is no base {table['base']!r}.", f"There are: {', '.join(bases) or 'none'}.")
     source = table.get("from", "")
     needs = _needs(table, source, earlier, where)
@@ -194,6 +194,8 @@ def _step(
         config, fallback = _taken(kind, earlier[source], sections, where)
     else:
         config, fallback = _configured(table, kind, sections, bases, fallbacks, where)
+    for made in (config, fallback):
+        _check_task(made, kind, where)
     own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
     if "processes" in {option.name for option in fields(kind.options)}:
         own.setdefault("processes", processes)
@@ -226,8 +228,6 @@ def _configured(
     layers = [*([bases[base]] if base else []), sections]
     config = _config(layers, task, where)
     fallback = _config([*layers, fallbacks[base]], task, where) if base in fallbacks else None
-    for made in (config, fallback):
-        _check_task(made, kind, where)
     return config, fallback
 
 
@@ -246,8 +246,6 @@ def _taken(kind: Kind, source: Step, sections: Tables, where: str) -> tuple[RunC
     if kind.reads is None or source.config is None:
         raise ConfigError(f"{where} cannot take its configuration from {source.name!r}.", "Leave out from.")
     found = [config and config.with_tables(sections, where) for config in (source.config, source.fallback)]
-    for config in found:
-        _check_task(config, kind, where)
     return found[0], found[1]
 
 

@@ -17,6 +17,7 @@ from elman.languages import is_language, own_file
 from elman.machine import machine
 from elman.progress import Report, seconds
 from elman.report.study import write_report
+from elman.runs import keep_language, refuse_run
 from elman.study.declaration import Step, Study
 from elman.study.kinds import KINDS
 from elman.study.seeds import CONTINUE, measured
@@ -87,8 +88,7 @@ def _run(study: Study, directory: Path, report: Report, *, fallback: bool, missi
 
 def _refuse_another(study: Study, directory: Path) -> None:
     """Refuse a directory that is a run's or another study's: its results would be replaced."""
-    if (directory / "config.toml").exists():
-        raise ConfigError(f"{directory} is the directory of a run.", "Give the study a --directory of its own.")
+    refuse_run(directory)
     try:
         name = read_json(directory / "study.json")["name"]
     except (DataError, KeyError, TypeError):  # none, or one that is written anew
@@ -233,9 +233,8 @@ def _outcome(step: Step, work: Work, digest: str) -> dict[str, Any]:
 def _declare(study: Study, directory: Path, digests: dict[str, str], missing: SourceUnreachable | None) -> None:
     """Write down what the study is, for the report and for a reader."""
     write_text(directory / "study.toml", study.text)
-    for own in {own_file(step.config.data.name) for step in study.steps if step.config}:
-        if own and own.is_file():
-            write_text(directory / "language" / own.name, own.read_text(encoding="utf-8"))
+    for name in {step.config.data.name for step in study.steps if step.config}:
+        keep_language(directory, name)
     questions = [
         {
             "title": question.title,

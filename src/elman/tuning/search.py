@@ -27,7 +27,7 @@ from elman.errors import ConfigError
 from elman.files import try_lock, write_json
 from elman.processes import beside_each_other
 from elman.progress import Report, seconds
-from elman.runs import Run
+from elman.runs import Run, refuse_run
 from elman.training import pretrain
 from elman.tuning.database import (
     begun,
@@ -118,8 +118,7 @@ def tune(search: Search, report: Report = print) -> Log:
     DataError
         The data or the database cannot be reached or read.
     """
-    if (search.directory / "config.toml").exists():
-        raise ConfigError(f"{search.directory} is the directory of a run.", "Give the search a --directory of its own.")
+    refuse_run(search.directory)
     dataset = open_dataset(search.config.data)
     with _opened(search, dataset) as study:
         for name, domain in search.space.items():

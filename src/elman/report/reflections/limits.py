@@ -143,4 +143,5 @@ LIMITS: tuple[Callable[[Findings], str], ...] = (
 
 def limits(study: dict[str, Any], steps: Sequence[Figures], *, opened: bool) -> list[str]:
     """Say what the results cannot show; the parameters are those of :class:`Findings`."""
-    return [said for limit in LIMITS if (said := limit(Findings(study, steps, opened)))]
+    found = Findings(study, steps, opened)
+    return [said for limit in LIMITS if (said := limit(found))]
