@@ -259,6 +259,9 @@ def averaged(model: nn.Module, optimizers: Iterable[Optimizer], decay: float) ->
 
     average = AveragedModel(model, multi_avg_fn=average_dense)
     averages: dict[Tensor, Tensor] = dict(zip(model.parameters(), average.module.parameters(), strict=True))
+    for part in average.module.modules():
+        if isinstance(part, nn.RNNBase):
+            part.flatten_parameters()  # cuDNN reads a layer's weights in one piece, and copying took it apart
     for optimizer in row_wise:
         optimizer.keep_average({table: averages[table].detach() for table in optimizer.tables}, decay)
     return average

@@ -33,7 +33,7 @@ from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
 from elman.files import write_json
-from elman.inference import build_model, make_fabric, precision_on
+from elman.inference import build_model, make_fabric, name_of, precision_on
 from elman.interrupts import interruptible
 from elman.losses import Total
 from elman.machine import machine
@@ -339,7 +339,7 @@ def summarise(session: Session) -> dict[str, Any]:
         "parameters": sum(weight.numel() for weight in session.state.model.parameters()),
         "machine": {
             **machine(),
-            "device": str(session.fabric.device),
+            "device": name_of(session.fabric.device),
             "threads": torch.get_num_threads(),
             "precision": precision_on(session.fabric.device, session.run.config.loop.precision),
         },

@@ -432,6 +432,11 @@ def test_limits_are_those_of_the_results() -> None:
     begun = result("classifier", [0, 1])
     begun["figures"] |= {"pretraining": {"seconds": 1.0}}
     assert "All seeds of s begin from one pretraining" in " ".join(limits(study, [begun]))
+    here, there = result("classifier", [0, 1]), result("classifier", [0, 1])
+    here["figures"] |= {"device": ["cpu"]}
+    assert "another device" not in " ".join(limits(study, [here]))
+    there |= {"step": "t", "figures": there["figures"] | {"device": ["cuda:0 (A)"]}}
+    assert "another device than the rest (cpu): t on cuda:0 (A)" in " ".join(limits(study, [here, here, there]))
     assert "one seed each" not in " ".join(limits(study, [result("classifier", [0, 1])]))
     assert "Not here: s." in " ".join(limits(study, [result("classifier", [0], "missing")]))
     assert "generated" in limits({"data_missing": "No IMDb."}, [])[0]

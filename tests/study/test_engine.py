@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elman import training
-from elman.errors import DataError, RunError
+from elman.errors import ConfigError, DataError, RunError
 from elman.files import alone
 from elman.study import engine, parse_study, read_study, run_study, work
 from elman.study.kinds import KINDS, Kind
@@ -234,6 +234,19 @@ def test_a_step_is_repeated_where_one_that_it_needs_has_found_something_else(not
     noted.clear()
     run_study(study, tmp_path, lambda _: None)
     assert noted == ["of-search"]
+
+
+@pytest.mark.usefixtures("no_report")
+def test_another_number_of_processes_repeats_nothing(tmp_path: Path) -> None:
+    study = parse_study(TINY, "tiny")
+    run_study(study, tmp_path, lambda _: None)
+    beside = study.beside(3)
+    assert {step.options.processes for step in beside.steps if hasattr(step.options, "processes")} == {3}
+    lines: list[str] = []
+    run_study(beside, tmp_path, lines.append)
+    assert sum("done already" in line for line in lines) == len(study.steps)
+    with pytest.raises(ConfigError, match="processes cannot be"):
+        study.beside(0)
 
 
 @pytest.mark.usefixtures("no_report")

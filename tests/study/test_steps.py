@@ -19,10 +19,10 @@ from elman.languages import language
 from elman.statistics import holm, mcnemar, paired_bootstrap, welch_over_seeds
 from elman.study.classifiers import packed, packed_labels, unpacked, unpacked_labels
 from elman.study.comparing import CompareOptions, compare
-from elman.study.describing import PaddingOptions, measure_padding
+from elman.study.describing import PaddingOptions, describe_data, measure_padding
 from elman.study.language_models import first_impossible
 from elman.study.summary import figure_over_seeds
-from elman.study.work import Work
+from elman.study.work import NoOptions, Work
 
 
 def figures(study: Path, step: str) -> dict[str, Any]:
@@ -88,6 +88,12 @@ def test_curves_are_means_over_the_seeds(smoke_study: Path) -> None:
         spent = [entry["seconds_so_far"] for entry in curve["epochs"]]
         assert spent == sorted(spent)
         assert spent[-1] == pytest.approx(sum(entry["seconds"] for entry in curve["epochs"]), rel=1e-4)
+
+
+def test_where_the_data_lies_is_not_published(archive: Path, tmp_path: Path) -> None:
+    config = RunConfig.from_tables({"data": {"name": "imdb", "imdb": str(archive)}}, "test")
+    found = describe_data(Work("data", NoOptions(), config, {}, tmp_path, print))
+    assert found["source"] == archive.name
 
 
 def test_padding_by_hand(tmp_path: Path) -> None:

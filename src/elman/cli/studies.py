@@ -16,6 +16,7 @@ def study(
     profile: Literal["smoke", "quick", "full"] | None = None,
     directory: Path | None = None,
     accelerator: Accelerator | None = None,
+    processes: int | None = None,
 ) -> None:
     """Do a study step by step, and write a report of it: HTML, PDF and Markdown.
 
@@ -37,6 +38,9 @@ def study(
         Where its results and its report are kept. The default is runs/study-PROFILE, or runs/study-FILE.
     accelerator
         The device of all its runs; the default is what the study says. What was done on another is not repeated.
+    processes
+        How many seeds or trials of a step are trained beside each other; the default is what the study says. On
+        processors each takes a core; a GPU that recurrent networks leave idle has room for several.
     """
     from elman.study import read_study, run_study, study_from_file
 
@@ -45,6 +49,8 @@ def study(
     declared = read_study(profile or "quick") if file is None else study_from_file(file)
     if accelerator is not None:
         declared = declared.on(accelerator)
+    if processes is not None:
+        declared = declared.beside(processes)
     run_study(declared, directory or Path("runs") / f"study-{declared.name}", lambda line: print(line, flush=True))
 
 

@@ -19,6 +19,7 @@ from = "search-lstm"            # a step before it whose configuration is taken;
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
@@ -76,6 +77,11 @@ class Step:
         config, fallback = (each and each.with_tables(tables, self.name) for each in (self.config, self.fallback))
         return replace(self, config=config, fallback=fallback)
 
+    def beside(self, processes: int) -> "Step":
+        """Return the same step with so many of its runs beside each other, where it has several."""
+        several = any(option.name == "processes" for option in fields(self.options))
+        return replace(self, options=replace(self.options, processes=processes)) if several else self
+
 
 @dataclass(frozen=True)
 class Question:
@@ -102,10 +108,14 @@ class Study:
 
     def on(self, accelerator: Accelerator) -> "Study":
         """Return the same study with all its runs on that device."""
-        questions = [
-            replace(question, steps=tuple(step.on(accelerator) for step in question.steps))
-            for question in self.questions
-        ]
+        return self._with_steps(lambda step: step.on(accelerator))
+
+    def beside(self, processes: int) -> "Study":
+        """Return the same study with so many runs of each step beside each other."""
+        return self._with_steps(lambda step: step.beside(processes))
+
+    def _with_steps(self, change: Callable[[Step], Step]) -> "Study":
+        questions = [replace(question, steps=tuple(map(change, question.steps))) for question in self.questions]
         return replace(self, questions=tuple(questions))
 
 

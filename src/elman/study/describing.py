@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def describe_data(work: Work) -> dict[str, Any]:
     """Count what the data holds, and of a formal language say what is known of it."""
     dataset = work.dataset()
     lengths = {name: _quantiles(part.lengths) for name, part in dataset.splits.items()}
-    described: dict[str, Any] = {**describe(dataset), "length_quantiles": lengths}
+    source = Path(dataset.source).name  # results are published; where the data lies concerns nobody
+    described: dict[str, Any] = {**describe(dataset), "source": source, "length_quantiles": lengths}
     if dataset.language is not None:
         described["language"] = facts(dataset.language)
         train = Counter(ids.tobytes() for ids in dataset.split("train"))

@@ -204,7 +204,7 @@ def _open(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
         restore_opening(made)  # the study may have come from another machine
         _keep_opening(work.directory, made)  # or its file was lost
         return made
-    place = str(work.directory.resolve())
+    place = work.directory.as_posix()  # as it was given: the entry is published with the study
     mine = [entry for entry in openings(dataset.checksum) if (entry.run, entry.config) == (place, hypothesis)]
     work.report(f"the test split of {dataset.name} is opened, under the hypothesis {hypothesis[:16]}")
     entry = mine[0] if mine else record_opening(dataset.name, dataset.checksum, place, hypothesis, work.report)

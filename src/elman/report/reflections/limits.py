@@ -75,6 +75,21 @@ def one_pretraining(found: Findings) -> str:
     )
 
 
+def several_devices(found: Findings) -> str:
+    """Name the steps whose times do not compare with those of the others."""
+    trained: dict[str, list[str]] = {}
+    for step in found.done():
+        for device in step["figures"].get("device", []):
+            trained.setdefault(device, []).append(step["step"])
+    most = max(trained, key=lambda device: len(trained[device]), default=None)
+    elsewhere = [f"{listed(steps)} on {device}" for device, steps in trained.items() if device != most]
+    return (
+        f"Trained on another device than the rest ({most}): {listed(elsewhere)}. Times compare on one device alone."
+        if elsewhere
+        else ""
+    )
+
+
 def chosen_on_validation(found: Findings) -> str:
     """Say that settings were chosen."""
     said = "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
@@ -131,6 +146,7 @@ LIMITS: tuple[Callable[[Findings], str], ...] = (
     single_seeds,
     best_epochs,
     one_pretraining,
+    several_devices,
     chosen_on_validation,
     test_not_measured,
     opened_before,
