@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from elman.errors import RunError
 from elman.files import write_json
 from elman.progress import seconds
 from elman.report.pages import MARKDOWN
-from elman.report.study import write_report
+from elman.report.reflections.searches import searched
+from elman.report.study import shared_configurations, write_report
 from elman.report.wording import count, digits, escaped, excess, nats, percent, plain, points, probability, tenths
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
@@ -225,3 +227,20 @@ def test_no_sign_of_a_sample_means_anything_to_markdown(samples: list[str]) -> N
     items = [item[0]["c"] for item in block["c"]]
     plain_text = ["".join(" " if part["t"] == "Space" else part["c"] for part in item) for item in items]
     assert plain_text == [f"✓ {sample}" for sample in samples]
+
+
+def test_options_that_were_searched_alike_stand_together() -> None:
+    steps = {"a": {"space": {"size": "1 to 2", "rate": "3 to 4"}}, "b": {"space": {"size": "1 to 2", "rate": "5"}}}
+    assert searched(steps) == [("rate", "3 to 4", ["a"]), ("rate", "5", ["b"]), ("size", "1 to 2", ["a", "b"])]
+
+
+def test_configurations_come_back_from_what_is_shown_of_them() -> None:
+    options = {"seeds": [1, 2], "space": {"layer": ["lstm", "a b"], "rate": {"low": 0.1, "list": [[1], [2]]}}}
+    done = {
+        name: {"kind": "search", "config": f'[model]\nlayer = "lstm"\nsize = {size}\n', "options": options}
+        for name, size in (("a", 1), ("b", 2))
+    }
+    [found] = shared_configurations(done)
+    assert tomllib.loads(found["shared"]) == {"model": {"layer": "lstm"}, "step": options}
+    assert "seeds = [1, 2]" in found["shared"]
+    assert [tomllib.loads(own) for own in found["own"].values()] == [{"model": {"size": 1}}, {"model": {"size": 2}}]

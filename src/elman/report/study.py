@@ -5,6 +5,7 @@
 Every number in it comes from a result file, and every sentence about them from :mod:`elman.report.reflections`.
 """
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,11 +21,14 @@ from elman.report.pages import write_html, write_pdf
 from elman.report.reflections import reflect
 from elman.report.reflections.comparisons import WORDINGS, differences
 from elman.report.reflections.limits import limits
-from elman.report.reflections.searches import QUALITIES
+from elman.report.reflections.searches import QUALITIES, searched
 from elman.report.study_figures import PICTURES
 from elman.report.wording import FILTERS, excess, nats
 
 NOT_MEASURED = "(not measured)"
+
+ARRAY = re.compile(r"\[\n((?:    [^\s\[\]{}]+,\n)+)\]")
+"""A list as it is written over several lines, of values without blanks: short ones read better on one."""
 
 
 def write_report(directory: Path) -> Path:
@@ -49,7 +53,13 @@ def write_report(directory: Path) -> Path:
         loader=PackageLoader("elman.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= FILTERS
-    environment.globals |= {"excess_of": excess, "nats_of": nats, "measures": WORDINGS, "qualities": QUALITIES}
+    environment.globals |= {
+        "excess_of": excess,
+        "nats_of": nats,
+        "measures": WORDINGS,
+        "qualities": QUALITIES,
+        "searched": searched,
+    }
     source = environment.get_template("report.md.j2").render(
         study=study,
         questions=questions,
@@ -113,7 +123,8 @@ def _toml(tables: dict[str, Any]) -> str:
     given = {
         section: {key: value for key, value in table.items() if value is not None} for section, table in tables.items()
     }
-    return tomli_w.dumps({section: table for section, table in given.items() if table})
+    written = tomli_w.dumps({section: table for section, table in given.items() if table})
+    return ARRAY.sub(lambda array: "[" + ", ".join(array[1].replace(",\n", "\n").split()) + "]", written)
 
 
 def read_study(directory: Path) -> dict[str, Any]:

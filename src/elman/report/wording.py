@@ -47,6 +47,13 @@ def digits(value: float) -> str:
     return f"{value:.3g}"
 
 
+def setting(value: str | bool | float) -> str:
+    """Write what an option was set to: ``true``, ``max``, ``0.00213``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else digits(value)
+
+
 def probability(p: float | None) -> str:
     """Write a p-value: ``0.0314``; very small ones as less than the last digit, and one that is not there as a dash."""
     return "–" if p is None else f"{p:.4f}" if p >= 0.00005 else "< 0.0001"
@@ -81,6 +88,7 @@ FILTERS = {
     "excess": excess,
     "plain": plain,
     "digits": digits,
+    "setting": setting,
     "probability": probability,
     "interval": interval,
     "with_interval": with_interval,

@@ -11,6 +11,15 @@ QUALITIES: dict[str, Callable[[float], str]] = {"val_accuracy": percent, "val_cr
 """How what a search goes by is written."""
 
 
+def searched(steps: Steps) -> list[tuple[str, str, list[str]]]:
+    """Return each option with where it was searched, and the searches that did so there."""
+    who: dict[tuple[str, str], list[str]] = {}
+    for name, found in steps.items():
+        for option, where in found["space"].items():
+            who.setdefault((option, where), []).append(name)
+    return [(option, where, names) for (option, where), names in sorted(who.items())]
+
+
 def found_best(steps: Steps) -> str:
     """Say how good the best trial of each search is, on validation."""
     said = [f"{name} came to {QUALITIES[found['metric']](found['best']['value'])}" for name, found in steps.items()]
