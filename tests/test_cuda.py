@@ -30,7 +30,8 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="this mach
 
 CELLS = ["elman", "rnn", "gru", "lstm"]
 LENGTHS = torch.tensor([7, 30, 1, 18, 30])
-CLOSE = {"rtol": 2e-4, "atol": 2e-5}
+ROUNDING = 3e-4
+"""How far a result in float32 may be off, as a part of its norm; a product of ten bits is farther off."""
 UNDROPPED = {"embedding_dropout": 0.0, "word_dropout": 0.0, "top_dropout": 0.0}
 """Nothing is drawn anew at each step: a GPU's generator draws other numbers."""
 
@@ -61,7 +62,7 @@ def on_both(model: torch.nn.Module, work: Callable[[Any, torch.device], list[Ten
     on_processor, on_gpu = found
     assert len(on_gpu) == len(on_processor) > 2
     for here, there in zip(on_gpu, on_processor, strict=True):
-        torch.testing.assert_close(here, there, **CLOSE)
+        assert torch.linalg.vector_norm(here - there) <= ROUNDING * torch.linalg.vector_norm(there)
 
 
 @pytest.mark.parametrize("pooling", ["max", "mean", "last"])
@@ -118,7 +119,7 @@ def test_the_optimiser_by_rows(config: RunConfig) -> None:
         catch_up(optimizers)
         found.append((model.weight.detach().cpu(), average.module.weight.detach().cpu()))
     for here, there in zip(*found, strict=True):
-        torch.testing.assert_close(here, there, **CLOSE)
+        torch.testing.assert_close(here, there, rtol=2e-4, atol=2e-5)
 
 
 def undropped(config: RunConfig, layer: str, device: str, **loop: object) -> RunConfig:
