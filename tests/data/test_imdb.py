@@ -19,6 +19,7 @@ from elman.data.course import load_imdb
 from elman.data.describe import describe
 from elman.data.imdb import CONTENT, open_imdb, validation_places
 from elman.data.ledger import openings
+from elman.data.nearness import nearness
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, RunError, TestSplitLocked
 from elman.files import write_json
@@ -328,6 +329,23 @@ def test_validation_texts_that_are_trained_on_are_counted(make_archive: Callable
     assert found["duplicates"]["val_in_train"] == found["splits"]["val"]["sequences"] == 8
 
 
+@pytest.mark.parametrize(("rare", "shared"), [(20, 3), (5, 1), (8, 2), (1, 1)])
+def test_texts_that_share_rare_words_with_training_texts_are_counted(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, rare: int, shared: int
+) -> None:
+    monkeypatch.setattr("elman.data.nearness.RARE", rare)
+    monkeypatch.setattr("elman.data.nearness.SHARED", shared)
+    dataset = opened(archive)
+    found, texts = nearness(dataset), [set(ids.tolist()) for ids in dataset.split("train")]
+    seldom = {word for text in texts for word in text if sum(word in other for other in texts) <= rare}
+    for split in ("val", "test"):
+        near = [
+            any(len(set(ids.tolist()) & text & seldom) >= shared for text in texts) for ids in dataset.splits[split]
+        ]
+        assert found[split]["share"] == pytest.approx(sum(near) / len(near))
+        assert found[split]["low"] <= found[split]["share"] <= found[split]["high"]
+
+
 LETTERS = str.maketrans("0123456789", "abcdefghij")
 
 
@@ -349,6 +367,8 @@ def test_the_real_archive_has_the_published_counts(real_imdb: str) -> None:
     assert (test["sequences"], test["tokens"], test["length_min"], test["length_max"]) == (25_000, 5_787_563, 6, 2_297)
     assert (test["length_median"], round(test["length_mean"], 1)) == (174, 231.5)
     assert found["splits"]["unlabelled"]["sequences"] == 50_000
+    near = found["near_training"]
+    assert (round(near["val"]["share"], 2), round(near["test"]["share"], 2)) == (0.27, 0.07)
     assert found["duplicates"] | {"groups": 412, "across_splits": 123, "label_conflicts": 0} == found["duplicates"]
     whole = dataset.split("train").joined(dataset.split("val"))
     shortest = whole[int(whole.lengths.argmin())]

@@ -164,7 +164,16 @@ def of_test(accuracy: float, expected: float) -> Figures:
     return {
         "summary": {"test_accuracy": figure(accuracy)},
         "expected": {"accuracy": expected, "low": expected - 0.01, "high": expected + 0.01},
+        "class_names": ["positive", "negative"],
     }
+
+
+def near(val: float, test: float) -> Figures:
+    shares = {
+        name: {"share": share, "low": share - 0.01, "high": share + 0.01}
+        for name, share in (("val", val), ("test", test))
+    }
+    return {"near_training": {"rare": 20, "shared": 3, **shares}}
 
 
 def ensemble(gap: float) -> Figures:
@@ -251,8 +260,23 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         tested.as_expected,
         {"a": of_test(0.9, 0.9), "b": of_test(0.8, 0.82)},
         {"a": of_test(0.7, 0.9), "b": of_test(0.84, 0.82)},
-        "The expected order, a, then b, is the order found. Of the expected intervals: a within; b below.",
-        "The expected order, a, then b, is not; found was b, then a. Of the expected intervals: b above; a below.",
+        "The order that was expected, a, then b, was found. Of the expected intervals: a within; b below.",
+        "a, then b, was not found, but b, then a. Of the expected intervals: b above; a below.",
+    ),
+    (
+        tested.shifted,
+        {"a": of_test(0.88, 0.9), "b": of_test(0.81, 0.82), "guess": of_test(0.5, 0.49)},
+        {"a": of_test(0.92, 0.9), "b": of_test(0.83, 0.82)},
+        "All came below what they had on validation, by 1.00 (b) to 2.00 percentage points (a)",
+        "All came above what they had on validation, by 1.00 (b) to 2.00 percentage points (a)",
+    ),
+    (tested.shifted, {"a": of_test(0.88, 0.9), "b": of_test(0.8, 0.82)}, {"a": of_test(0.88, 0.9)}, "All came", ""),
+    (
+        tested.shifted,
+        {"a": of_test(0.88, 0.9), "b": of_test(0.8, 0.82)},
+        {"a": of_test(0.88, 0.9), "b": of_test(0.83, 0.82)},
+        "All came",
+        "",
     ),
     (say.no_better_than_guessing, {"a": classifier(accuracy=0.505)}, {"a": classifier()}, "Of a it cannot", ""),
     (say.no_better_than_guessing, {"a": classifier(accuracy=0.3)}, {"a": classifier()}, "Of a it cannot", ""),
@@ -342,6 +366,14 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "50.00% of the validation strings",
         "No validation string",
     ),
+    (
+        say.validation_is_nearer,
+        near(0.27, 0.07),
+        near(0.07, 0.27),
+        "27.00% of the validation texts and 7.00% of the test texts share 3 rare words or more",
+        "the test is nearer",
+    ),
+    (say.validation_is_nearer, near(0.07, 0.08), {}, "validation is as far from training as the test is", ""),
     (
         say.lengths,
         lengths(1, 3.0, 9),

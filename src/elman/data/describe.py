@@ -1,4 +1,4 @@
-"""What a data set holds: counts, lengths, classes, duplicates within and across splits."""
+"""What a data set holds: counts, lengths, classes, duplicates within and across splits, how near these are."""
 
 import hashlib
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman.data.dataset import Dataset
+from elman.data.nearness import nearness
 from elman.sequences import Sequences
 
 
@@ -29,6 +30,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "most_frequent": dataset.vocab.tokens[4:15],
         "splits": {name: _split(part, dataset) for name, part in splits.items()},
         **({"duplicates": _duplicates(dataset, splits["train"])} if "test" in splits else {}),
+        **({"near_training": nearness(dataset)} if "test" in splits and dataset.level == "word" else {}),
     }
 
 

@@ -58,6 +58,8 @@ def print_description(description: dict[str, Any]) -> None:
     console.print(table)
     if found := description.get("duplicates"):
         console.print(_repeated(found), highlight=False)
+    if found := description.get("near_training"):
+        console.print(_near(found), highlight=False)
 
 
 def _repeated(found: dict[str, int]) -> str:
@@ -65,6 +67,13 @@ def _repeated(found: dict[str, int]) -> str:
         f"Exact duplicates: {found['groups']} texts stand more than once; {found['across_splits']} texts of test"
         f" stand in train too, {found['val_in_train']} of val in the rest of train; {found['label_conflicts']} disagree"
         " on their class."
+    )
+
+
+def _near(found: dict[str, Any]) -> str:
+    return (
+        f"Texts that share {found['shared']} words or more with one training text, each in at most {found['rare']} of"
+        f" them: {found['val']['share']:.1%} of val, {found['test']['share']:.1%} of test."
     )
 
 

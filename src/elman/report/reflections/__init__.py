@@ -16,7 +16,14 @@ from elman.report.reflections.classifiers import (
     strength_at_the_edge,
 )
 from elman.report.reflections.comparisons import gospel, ranking, too_small_to_be_shown
-from elman.report.reflections.data import leakage, lengths, padding_grows, sorting_helps, vocabulary
+from elman.report.reflections.data import (
+    leakage,
+    lengths,
+    padding_grows,
+    sorting_helps,
+    validation_is_nearer,
+    vocabulary,
+)
 from elman.report.reflections.language_models import (
     course_verdict,
     distance_to_floor,
@@ -32,12 +39,12 @@ from elman.report.reflections.recurrences import (
     softmax_in_the_loss,
 )
 from elman.report.reflections.searches import found_best, searched_equally, still_rising, what_mattered
-from elman.report.reflections.tested import as_expected, best_on_test, expectation, together_better
+from elman.report.reflections.tested import as_expected, best_on_test, expectation, shifted, together_better
 from elman.report.reflections.trainings import clipping_acted, overfitting, pretrained, seeds_differ
 from elman.report.steps import Steps
 
 REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
-    "data": (leakage, lengths, vocabulary),
+    "data": (leakage, validation_is_nearer, lengths, vocabulary),
     "padding": (padding_grows, sorting_helps),
     "classifier": (
         best_classifier,
@@ -51,7 +58,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
     ),
     "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, softmax_in_the_loss),
     "hypothesis": (expectation,),
-    "final": (best_on_test, as_expected, pretrained, seeds_differ),
+    "final": (best_on_test, as_expected, shifted, pretrained, seeds_differ),
     "ensemble": (together_better,),
     "search": (found_best, searched_equally, still_rising, what_mattered),
     "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),

@@ -28,6 +28,24 @@ def leakage(found: Figures) -> str:
     )
 
 
+def validation_is_nearer(found: Figures) -> str:
+    """Say whether validation texts are nearer to what is trained on than test texts are."""
+    near = found.get("near_training")
+    if near is None:
+        return ""
+    val, test = near["val"], near["test"]
+    shares = f"{percent(val['share'])} of the validation texts and {percent(test['share'])} of the test texts"
+    sharing = f"share {count(near['shared'])} rare words or more with one training text"
+    if val["low"] > test["high"]:
+        return (
+            f"{shares} {sharing}. So validation texts speak of the same things as training texts (reviews, of the same"
+            " films) more often than test texts do; what is remembered helps there, and validation promises too much."
+        )
+    if val["high"] < test["low"]:
+        return f"{shares} {sharing}: the test is nearer to what is trained on than validation is."
+    return f"{shares} {sharing}: as far as can be told, validation is as far from training as the test is."
+
+
 def lengths(found: Figures) -> str:
     """Say how uneven the lengths are."""
     train = found["splits"]["train"]

@@ -26,8 +26,8 @@ def as_expected(steps: Steps) -> str:
     by_expectation = sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"])
     said = []
     if len(steps) > 1:
-        order = "is the order found" if by_test == by_expectation else f"is not; found was {', then '.join(by_test)}"
-        said.append(f"The expected order, {', then '.join(by_expectation)}, {order}.")
+        found_order = "was found" if by_test == by_expectation else f"was not found, but {', then '.join(by_test)}"
+        said.append(f"The order that was expected, {', then '.join(by_expectation)}, {found_order}.")
     where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
     for name, found in steps.items():
         low, high = found["expected"]["low"], found["expected"]["high"]
@@ -35,6 +35,26 @@ def as_expected(steps: Steps) -> str:
     places = [f"{listed(names)} {place}" for place, names in where.items() if names]
     said.append(f"Of the expected intervals: {'; '.join(places)}.")
     return " ".join(said)
+
+
+def shifted(steps: Steps) -> str:
+    """Say whether the test turned out harder, or easier, than validation for all alike."""
+    gaps = {
+        name: found["summary"]["test_accuracy"]["mean"] - found["expected"]["accuracy"]
+        for name, found in steps.items()
+        if found["expected"]["low"] > 1 / len(found["class_names"])  # others guess, on whatever texts
+    }
+    below = all(gap < 0 for gap in gaps.values())
+    if len(gaps) < 2 or not (below or all(gap > 0 for gap in gaps.values())):
+        return ""
+    least, most = (pick(gaps, key=lambda name: abs(gaps[name])) for pick in (min, max))
+    by = f"by {points(abs(gaps[least]))} ({least}) to {points(abs(gaps[most]))} percentage points ({most})"
+    if below:
+        return (
+            f"All came below what they had on validation, {by}, though they were trained on more. The test texts are"
+            " harder than those of validation, which were drawn from the training texts."
+        )
+    return f"All came above what they had on validation, {by}. They were also trained on more."
 
 
 def together_better(steps: Steps) -> str:
