@@ -14,7 +14,7 @@ from elman.report import reflections as say
 from elman.report.reflections import REFLECTIONS, reflect, tested
 from elman.report.reflections.comparisons import differences
 from elman.report.reflections.limits import limits as limits_of
-from elman.report.study_figures import PICTURES
+from elman.report.study_figures import PICTURES, tested_and_expected
 from elman.study.kinds import KINDS
 
 Figures = dict[str, Any]
@@ -479,6 +479,18 @@ def test_every_kind_of_step_has_its_place_in_the_report() -> None:
     templates = Path(report.__file__).parent / "templates"
     assert set(KINDS) == set(PICTURES) == set(REFLECTIONS)
     assert all((templates / f"{kind}.md.j2").exists() for kind in KINDS)
+
+
+def test_who_guesses_does_not_make_the_others_small(tmp_path: Path) -> None:
+    steps = {
+        name: of_test(accuracy, accuracy) | {"by_seed": [{"accuracy": accuracy}]}
+        for name, accuracy in (("lstm", 0.9), ("majority", 0.5))
+    }
+    assert tested_and_expected(tmp_path / "tested.svg", steps)
+    drawn = (tmp_path / "tested.svg").read_text()
+    assert "<!-- lstm -->" in drawn
+    assert "<!-- majority -->" not in drawn
+    assert tested_and_expected(tmp_path / "guesses.svg", {"majority": steps["majority"]})
 
 
 def test_real_figures_are_reflected_on_in_every_way(smoke_study: Path) -> None:

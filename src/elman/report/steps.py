@@ -7,3 +7,8 @@ Figures = dict[str, Any]
 
 Steps = dict[str, Figures]
 """Step → its figures."""
+
+
+def better_than_guessing(figure: Figures, found: Figures) -> bool:
+    """Return whether an accuracy, with the ends of its interval, lies above that of a step that guesses a class."""
+    return figure["low"] is None or figure["low"] > 1 / len(found["class_names"])

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from elman.report.figures import COLOURS, save_svg
-from elman.report.steps import Steps
+from elman.report.steps import Steps, better_than_guessing
 
 SIZE = (6.4, 3.8)
 """Inches: as wide as a column, so that its letters can still be read on a phone."""
@@ -231,7 +231,11 @@ def ranking_with_intervals(path: Path, steps: Steps) -> bool:
 
 
 def tested_and_expected(path: Path, steps: Steps) -> bool:
-    """Draw each model's test accuracy with its interval and its seeds, over the interval that was expected."""
+    """Draw each model's test accuracy with its interval and its seeds, over the interval that was expected.
+
+    One that was expected to guess is left out: beside it the others could not be told apart.
+    """
+    steps = {name: found for name, found in steps.items() if better_than_guessing(found["expected"], found)} or steps
     figure = Figure(figsize=(SIZE[0], 1.1 + 0.35 * len(steps)), layout="constrained")
     axes = figure.add_subplot(xlabel="test accuracy (%)")
     by_test = dict(sorted(steps.items(), key=lambda item: -item[1]["summary"]["test_accuracy"]["mean"]))

@@ -1,8 +1,7 @@
 """What the figures say of classifiers and of their yardsticks, on validation."""
 
-from typing import Any
 
-from elman.report.steps import Steps
+from elman.report.steps import Steps, better_than_guessing
 from elman.report.wording import count, listed, percent, plain, with_interval
 
 
@@ -38,12 +37,10 @@ def strength_at_the_edge(steps: Steps) -> str:
 
 def no_better_than_guessing(steps: Steps) -> str:
     """Name the classifiers whose interval does not lie above the accuracy of guessing."""
-    guessing = [name for name, found in steps.items() if not _above(found["summary"]["val_accuracy"], found)]
+    guessing = [
+        name for name, found in steps.items() if not better_than_guessing(found["summary"]["val_accuracy"], found)
+    ]
     return f"Of {listed(guessing)} it cannot be said that it does better than guessing a class." if guessing else ""
-
-
-def _above(figure: dict[str, Any], found: dict[str, Any]) -> bool:
-    return figure["low"] is None or figure["low"] > 1 / len(found["class_names"])
 
 
 def calibrated(steps: Steps) -> str:

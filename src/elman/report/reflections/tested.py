@@ -1,7 +1,7 @@
 """What the figures say of the test, and of what was expected of it."""
 
 from elman.report.reflections.classifiers import highest
-from elman.report.steps import Steps
+from elman.report.steps import Steps, better_than_guessing
 from elman.report.wording import interval, listed, percent, points, with_interval
 
 
@@ -42,7 +42,7 @@ def shifted(steps: Steps) -> str:
     gaps = {
         name: found["summary"]["test_accuracy"]["mean"] - found["expected"]["accuracy"]
         for name, found in steps.items()
-        if found["expected"]["low"] > 1 / len(found["class_names"])  # others guess, on whatever texts
+        if better_than_guessing(found["expected"], found)
     }
     below = all(gap < 0 for gap in gaps.values())
     if len(gaps) < 2 or not (below or all(gap > 0 for gap in gaps.values())):
