@@ -36,9 +36,9 @@ UNDROPPED = {"embedding_dropout": 0.0, "word_dropout": 0.0, "top_dropout": 0.0}
 """Nothing is drawn anew at each step: a GPU's generator draws other numbers."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def float32_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As :func:`elman.inference.make_fabric` sees to it."""
+    """For layers alone; for trainings :func:`elman.inference.make_fabric` sees to it."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
@@ -65,6 +65,7 @@ def on_both(model: torch.nn.Module, work: Callable[[Any, torch.device], list[Ten
         assert torch.linalg.vector_norm(here - there) <= ROUNDING * torch.linalg.vector_norm(there)
 
 
+@pytest.mark.usefixtures("float32_is_float32")
 @pytest.mark.parametrize("pooling", ["max", "mean", "last"])
 @pytest.mark.parametrize("layer", ["mlp", *CELLS])
 def test_classifiers(layer: str, pooling: str) -> None:
@@ -74,6 +75,7 @@ def test_classifiers(layer: str, pooling: str) -> None:
         on_both(Classifier(config, 50, 3), lambda model, device, ids=ids: [model(ids.to(device), LENGTHS.to(device))])
 
 
+@pytest.mark.usefixtures("float32_is_float32")
 @pytest.mark.parametrize("stack", ["deep", "sum"])
 @pytest.mark.parametrize("layer", CELLS)
 def test_language_models(layer: str, stack: str) -> None:
@@ -91,6 +93,7 @@ def test_language_models(layer: str, stack: str) -> None:
     on_both(LanguageModel(config, 20), read)
 
 
+@pytest.mark.usefixtures("float32_is_float32")
 @pytest.mark.parametrize("layer", CELLS)
 def test_word_predictors(layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("elman.models.word_predictor.PREDICTED", 1.0)

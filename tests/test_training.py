@@ -296,6 +296,12 @@ def test_the_average_is_what_is_kept(tmp_path: Path, config: RunConfig, dataset:
     torch.testing.assert_close(load_weights(run.weights_path)["head.weight"], average)
 
 
+def test_float32_is_float32_on_a_gpu_too(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # torch's default
+    inference.make_fabric(config)
+    assert not torch.backends.cudnn.allow_tf32
+
+
 def test_a_processor_without_bf16_products_multiplies_in_float32_and_says_so(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

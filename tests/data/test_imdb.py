@@ -3,12 +3,14 @@
 import gzip
 import os
 import pickle
+import random
 import shutil
 import socket
 import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 import pytest
@@ -329,21 +331,29 @@ def test_validation_texts_that_are_trained_on_are_counted(make_archive: Callable
     assert found["duplicates"]["val_in_train"] == found["splits"]["val"]["sequences"] == 8
 
 
-@pytest.mark.parametrize(("rare", "shared"), [(20, 3), (5, 1), (8, 2), (1, 1)])
+@pytest.mark.parametrize(("rare", "shared"), [(20, 3), (6, 2), (5, 2)])
 def test_texts_that_share_rare_words_with_training_texts_are_counted(
-    archive: Path, monkeypatch: pytest.MonkeyPatch, rare: int, shared: int
+    make_archive: Callable[..., Path], reviews: Reviews, monkeypatch: pytest.MonkeyPatch, rare: int, shared: int
 ) -> None:
     monkeypatch.setattr("elman.data.nearness.RARE", rare)
     monkeypatch.setattr("elman.data.nearness.SHARED", shared)
-    dataset = opened(archive)
+    chance, cast = random.Random(0), [f"name{letter}" for letter in ascii_lowercase]
+    films = {name: f"film {' '.join(chance.sample(cast, 5))}".encode() for name in sorted(reviews)}
+    dataset = opened(make_archive(films))
     found, texts = nearness(dataset), [set(ids.tolist()) for ids in dataset.split("train")]
+    assert found is not None
     seldom = {word for text in texts for word in text if sum(word in other for other in texts) <= rare}
     for split in ("val", "test"):
         near = [
             any(len(set(ids.tolist()) & text & seldom) >= shared for text in texts) for ids in dataset.splits[split]
         ]
         assert found[split]["share"] == pytest.approx(sum(near) / len(near))
-        assert found[split]["low"] <= found[split]["share"] <= found[split]["high"]
+        assert 0 <= found[split]["low"] <= found[split]["share"] <= found[split]["high"] <= 1
+        assert 0 < sum(near) < len(near)  # so that each text counts
+
+
+def test_without_its_rare_words_no_text_is_said_to_be_far(archive: Path) -> None:
+    assert nearness(opened(archive).limited(8, None)) is None
 
 
 LETTERS = str.maketrans("0123456789", "abcdefghij")

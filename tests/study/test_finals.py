@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from elman.config import DataConfig
-from elman.data.ledger import openings
+from elman.data.ledger import Opening, openings
 from elman.data.table import open_dataset
 from elman.errors import RunError
 from elman.sequences import Sequences
@@ -57,8 +57,12 @@ def result(directory: Path, step: str) -> dict[str, Any]:
     return json.loads((directory / "results" / f"{step}.json").read_text())
 
 
+def ledger() -> list[Opening]:
+    return openings(open_dataset(DataConfig(name="synth-reviews", synthetic_size=200)).checksum)
+
+
 def entries() -> int:
-    return len(openings(open_dataset(DataConfig(name="synth-reviews", synthetic_size=200)).checksum))
+    return len(ledger())
 
 
 LOG_PROBS = arrays.arrays(
@@ -183,7 +187,20 @@ def test_the_figures_say_when_it_was_opened_and_how_often_before(tmp_path: Path)
         [opening] = json.loads((tmp_path / name / "ledger.json").read_text())
         for step in ("final-mlp", "final-nb-svm"):
             assert result(tmp_path / name, step)["figures"]["opening"] == {"time": opening["time"], "earlier": earlier}
+        assert opening["run"] == name  # what is published does not say where it lay
+        assert ledger()[-1].run == str(tmp_path / name)
+        run(tmp_path / name)
+        assert entries() == earlier + 1
         assert any("HAS BEEN OPENED BEFORE" in line for line in lines) == bool(earlier)
+
+
+def test_like_studies_in_two_places_are_two_openings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("here", "there"):
+        (tmp_path / place).mkdir()
+        monkeypatch.chdir(tmp_path / place)
+        run(Path("runs/study"))
+    assert [entry.earlier for entry in ledger()] == [0, 1]
+    assert len({entry.config for entry in ledger()}) == 1  # deterministic: they expect the same
 
 
 def test_probabilities_that_are_not_those_of_the_figures_are_refused(tmp_path: Path) -> None:

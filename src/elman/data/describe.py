@@ -21,6 +21,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     splits = dict(dataset.splits)
     if "test" in splits:
         splits["train"] = splits["train"].joined(splits["val"])
+    near = nearness(dataset) if "test" in splits and dataset.level == "word" else None
     return {
         "name": dataset.name,
         "level": dataset.level,
@@ -30,7 +31,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "most_frequent": dataset.vocab.tokens[4:15],
         "splits": {name: _split(part, dataset) for name, part in splits.items()},
         **({"duplicates": _duplicates(dataset, splits["train"])} if "test" in splits else {}),
-        **({"near_training": nearness(dataset)} if "test" in splits and dataset.level == "word" else {}),
+        **({"near_training": near} if near else {}),
     }
 
 

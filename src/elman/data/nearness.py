@@ -1,7 +1,7 @@
 """How near to the training texts others are: how many share words with one of them that hardly another text has.
 
 Names, mostly. Two reviews of one film share its actors and characters, and what a model remembers of the one helps it
-with the other. Texts that are drawn from the training texts to validate on are nearer to them than texts of elsewhere.
+with the other. Texts to validate on that were drawn from those of training may be nearer to them than others are.
 """
 
 from typing import Any
@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from elman.data.dataset import Dataset
 from elman.sequences import Sequences
 from elman.statistics import wilson
+from elman.vocab import SPECIALS, UNKNOWN
 
 RARE = 20
 """A word is rare that occurs in so many training texts at most."""
@@ -20,18 +21,21 @@ SHARED = 3
 """Texts are near to each other that share so many rare words."""
 
 
-def nearness(dataset: Dataset) -> dict[str, Any]:
+def nearness(dataset: Dataset) -> dict[str, Any] | None:
     """Return which share of the texts of validation, and of the test, is near to a text that is trained on.
 
     Returns
     -------
     ``rare``, ``shared``: what near means; ``val``, ``test``: ``share`` with the ends ``low`` and ``high`` of its 95%
-    interval (Wilson's).
+    interval (Wilson's). None where the rare words were cut off the vocabulary.
     """
     size = len(dataset.vocab)
     train = _occurrences(dataset.splits["train"], size)
     texts_with = train.sum(axis=0)
+    if texts_with[UNKNOWN]:
+        return None
     rare = np.flatnonzero((texts_with > 0) & (texts_with <= RARE))
+    rare = rare[rare >= len(SPECIALS)]
     by_word = train[:, rare].T.tocsr()
     found: dict[str, Any] = {"rare": RARE, "shared": SHARED}
     for split in ("val", "test"):

@@ -284,7 +284,9 @@ PICTURES: dict[str, tuple[Picture, ...]] = {
     "hypothesis": (),
     "recurrence": (),
     "final": (
-        Picture("tested", "Test accuracy, and what was expected of it", tested_and_expected),
+        Picture(
+            "tested", "Test accuracy, and what was expected of it, of all that do more than guess", tested_and_expected
+        ),
         Picture("calibration", "Calibration on the test texts: how often right, by how sure", calibration_curves),
         Picture("confusion", "Confusion on the test texts: the share of each class taken for which", confusions),
     ),

@@ -204,12 +204,13 @@ def _open(work: Work, dataset: Dataset, hypothesis: str) -> Opening:
         restore_opening(made)  # the study may have come from another machine
         _keep_opening(work.directory, made)  # or its file was lost
         return made
-    place = work.directory.as_posix()  # as it was given: the entry is published with the study
+    place = str(work.directory.resolve())
     mine = [entry for entry in openings(dataset.checksum) if (entry.run, entry.config) == (place, hypothesis)]
     work.report(f"the test split of {dataset.name} is opened, under the hypothesis {hypothesis[:16]}")
     entry = mine[0] if mine else record_opening(dataset.name, dataset.checksum, place, hypothesis, work.report)
-    _keep_opening(work.directory, entry)
-    return entry
+    published = replace(entry, run=work.directory.name)  # where that lies on this machine concerns nobody else
+    _keep_opening(work.directory, published)
+    return published
 
 
 def _openings(directory: Path) -> list[Opening]:

@@ -1,6 +1,5 @@
 """What the figures say of classifiers and of their yardsticks, on validation."""
 
-
 from elman.report.steps import Steps, better_than_guessing
 from elman.report.wording import count, listed, percent, plain, with_interval
 

@@ -38,12 +38,12 @@ def validation_is_nearer(found: Figures) -> str:
     sharing = f"share {count(near['shared'])} rare words or more with one training text"
     if val["low"] > test["high"]:
         return (
-            f"{shares} {sharing}. So validation texts speak of the same things as training texts (reviews, of the same"
-            " films) more often than test texts do; what is remembered helps there, and validation promises too much."
+            f"{shares} {sharing}. So validation texts are more often about the same thing as one that is trained on (of"
+            " reviews: the same film); what a model remembers helps it there, and validation may promise too much."
         )
     if val["high"] < test["low"]:
         return f"{shares} {sharing}: the test is nearer to what is trained on than validation is."
-    return f"{shares} {sharing}: as far as can be told, validation is as far from training as the test is."
+    return f"{shares} {sharing}; that one is nearer to what is trained on than the other is not shown."
 
 
 def lengths(found: Figures) -> str:

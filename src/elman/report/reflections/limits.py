@@ -79,12 +79,14 @@ def several_devices(found: Findings) -> str:
     """Name the steps whose times do not compare with those of the others."""
     trained: dict[str, list[str]] = {}
     for step in found.done():
-        for device in step["figures"].get("device", []):
-            trained.setdefault(device, []).append(step["step"])
+        devices = step["figures"].get("device", [])
+        for device in devices:
+            trained.setdefault(device, []).append(step["step"] + (" (in part)" if len(devices) > 1 else ""))
     most = max(trained, key=lambda device: len(trained[device]), default=None)
     elsewhere = [f"{listed(steps)} on {device}" for device, steps in trained.items() if device != most]
     return (
-        f"Trained on another device than the rest ({most}): {listed(elsewhere)}. Times compare on one device alone."
+        f"Trained on another device than the rest ({most}): {listed(elsewhere)}. Times compare on one device alone,"
+        " with as many trainings beside each other."
         if elsewhere
         else ""
     )
