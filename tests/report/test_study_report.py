@@ -126,13 +126,13 @@ def test_test_figures_turned_around_turn_the_conclusion_around(own_study: Path) 
     one["figures"]["expected"], other["figures"]["expected"] = kept
     before = (own_study / "report.md").read_text()
     assert "- final-elman classifies" in before
-    assert "The expected order, final-elman, then final-nb-svm, then final-mlp, is the order found." in before
+    assert "The order that was expected, final-elman, then final-nb-svm, then final-mlp, was found." in before
     for path, result in zip(paths, (one, other), strict=True):
         path.write_text(json.dumps(result))
     write_report(own_study)
     after = (own_study / "report.md").read_text()
     assert "- final-mlp classifies" in after
-    assert "then final-mlp, is not; found was final-mlp, then final-nb-svm, then final-elman." in after
+    assert "then final-mlp, was not found, but final-mlp, then final-nb-svm, then final-elman." in after
     assert "final-elman below" in after
 
 
