@@ -79,8 +79,7 @@ class Step:
 
     def beside(self, processes: int) -> "Step":
         """Return the same step with so many of its runs beside each other, where it has several."""
-        several = any(option.name == "processes" for option in fields(self.options))
-        return replace(self, options=replace(self.options, processes=processes)) if several else self
+        return replace(self, options=replace(self.options, processes=processes)) if _several(self.options) else self
 
 
 @dataclass(frozen=True)
@@ -207,12 +206,17 @@ def _step(
     for made in (config, fallback):
         _check_task(made, kind, where)
     own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
-    if "processes" in {option.name for option in fields(kind.options)}:
+    if _several(kind.options):
         own.setdefault("processes", processes)
     options = build(kind.options, own, where)
     if kind.reads == "source":
         _check_final(earlier[source], sections, options, where)
     return Step(name, table["kind"], options, config, fallback, needs, source, sections)
+
+
+def _several(options: Any) -> bool:
+    """Whether steps with these options have several runs, which can be made beside each other."""
+    return any(option.name == "processes" for option in fields(options))
 
 
 def _needs(table: Tables, source: str, earlier: dict[str, Step], where: str) -> tuple[str, ...]:
