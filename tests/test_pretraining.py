@@ -190,6 +190,15 @@ def test_who_comes_second_waits(tmp_path: Path) -> None:
     second.join()
 
 
+def test_nobody_waits_for_what_is_finished(pretrained: RunConfig, dataset: Dataset) -> None:
+    run, lines = pretrain(pretrained, dataset, lambda _: None), list[str]()
+    assert run is not None
+    with in_turn(run.path, lines.append):
+        again = pretrain(pretrained, dataset, lines.append)
+    assert again is not None
+    assert (again.path, lines) == (run.path, [])
+
+
 @pytest.mark.parametrize(
     ("tables", "message"),
     [

@@ -138,9 +138,11 @@ def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
         return None
     wanted = pretraining_of(config)
     path = pretrained_path(wanted, dataset)
+    if path.exists() and (run := Run(path)).finished:  # several may read it at once
+        return run
     with in_turn(path, report):
         run = Run(path) if path.exists() else Run.create(path, wanted, dataset)
-        if run.finished:
+        if run.finished:  # by the process waited for
             return run
         report(f"pretraining: {path}")
         try:
