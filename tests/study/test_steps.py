@@ -16,7 +16,7 @@ from elman.config import RunConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError
 from elman.languages import language
-from elman.statistics import holm, mcnemar, paired_bootstrap, welch_over_seeds
+from elman.statistics import holm, mcnemar, paired_bootstrap, smallest_difference_by_student, welch_over_seeds
 from elman.study.classifiers import packed, packed_labels, unpacked, unpacked_labels
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import PaddingOptions, describe_data, measure_padding
@@ -155,6 +155,9 @@ def classifier(right: list[list[int]], checksum: str = "a", level: str = "word")
     }
 
 
+BY_STUDENT = ("difference", "low", "high", "p", "standard_error", "freedom")
+
+
 def compared(needs: dict[str, Any], against: str = "") -> dict[str, Any]:
     return compare(Work("ranking", CompareOptions(against=against), None, needs, Path(), print))
 
@@ -191,7 +194,8 @@ def test_all_pairs_are_tested_and_corrected_together() -> None:
     raw = []
     for pair in pairs:
         expected = paired_bootstrap(right[pair["better"]], right[pair["worse"]])
-        assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == expected
+        assert [pair[key] for key in BY_STUDENT] == list(expected)
+        assert pair["smallest"] == smallest_difference_by_student(*expected[-2:], alpha=0.05 / 3)
         of_first = mcnemar(right[pair["better"]][0], right[pair["worse"]][0])
         assert pair["mcnemar"]["p"] == of_first.difference.p
         raw.append(expected.p)
@@ -239,7 +243,8 @@ def test_language_models_of_several_seeds_are_compared_by_welch() -> None:
     [pair] = compared({"far": writer(0.26, 0.31, 0.36, far), "near": writer(0.08, 0.11, 0.14, near)})["pairs"]
     expected = welch_over_seeds(far, near)
     assert (pair["test"], pair["better"]) == ("welch", "near")
-    assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == expected
+    assert [pair[key] for key in BY_STUDENT] == list(expected)
+    assert pair["smallest"] == smallest_difference_by_student(*expected[-2:])
     assert pair["apart"] is True
 
 
@@ -281,4 +286,5 @@ def test_the_interval_of_the_difference_is_the_paired_one(smoke_study: Path) -> 
     labels = unpacked_labels(figures(smoke_study, "mlp")["labels"])
     right = [np.array([unpacked(run["log_odds"], 2).argmax(axis=1) == labels for run in seeds]) for seeds in runs]
     expected = mcnemar(right[0][0], right[1][0])
-    assert (pair["difference"], pair["low"], pair["high"], pair["p"]) == expected.difference
+    assert [pair[key] for key in BY_STUDENT] == list(expected.difference)
+    assert pair["smallest"] is not None

@@ -19,7 +19,12 @@ from elman.statistics.intervals import (
     ratio,
     wilson,
 )
-from elman.statistics.power import mcnemar_power, smallest_detectable_difference
+from elman.statistics.power import (
+    mcnemar_power,
+    smallest_detectable_difference,
+    smallest_difference_by_student,
+    student_power,
+)
 
 __all__ = [
     "NORMAL_95",
@@ -37,6 +42,8 @@ __all__ = [
     "paired_over_seeds",
     "ratio",
     "smallest_detectable_difference",
+    "smallest_difference_by_student",
+    "student_power",
     "welch_over_seeds",
     "wilson",
 ]

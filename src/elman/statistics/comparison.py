@@ -29,12 +29,20 @@ AT_ONCE = 2_000_000
 
 
 class Difference(NamedTuple):
-    """The first minus the second, its 95% interval, and the p-value of the hypothesis that there is none."""
+    """The first minus the second, its 95% interval, and the p-value of the hypothesis that there is none.
+
+    Attributes
+    ----------
+    standard_error, freedom
+        Where the interval is Student's: of the difference, and the degrees of freedom.
+    """
 
     value: float
     low: float
     high: float
     p: float
+    standard_error: float | None = None
+    freedom: float | None = None
 
 
 class PairedCounts(NamedTuple):
@@ -203,10 +211,10 @@ def _by_student(value: float, standard_error: float, freedom: float) -> Differen
     from scipy.stats import t as student  # takes half a second
 
     if standard_error == 0:  # the seeds do not vary, so nothing is uncertain
-        return Difference(value, value, value, 1.0 if value == 0 else 0.0)
+        return Difference(value, value, value, 1.0 if value == 0 else 0.0, 0.0, freedom)
     margin = float(student.ppf(0.975, freedom)) * standard_error
     p = 2 * float(student.sf(abs(value) / standard_error, freedom))
-    return Difference(value, value - margin, value + margin, p)
+    return Difference(value, value - margin, value + margin, p, standard_error, freedom)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -8,6 +8,9 @@ from elman.errors import ConfigError
 TAIL = 1e-12
 """Numbers of discordant texts that are less probable than this are left out of a sum."""
 
+STEPS = 10_000
+"""Into so many equally probable parts the distribution of a standard error is cut."""
+
 
 def mcnemar_power(texts: int, discordant: float, difference: float, alpha: float = 0.05) -> float:
     """Return the probability that the exact McNemar test finds a difference that is there.
@@ -81,3 +84,52 @@ def smallest_detectable_difference(
     if lacking(1.0) < 0:
         return None
     return float(brentq(lacking, 0.0, 1.0, xtol=1e-7))
+
+
+def student_power(difference: float, standard_error: float, freedom: float, alpha: float = 0.05) -> float:
+    """Return the probability that a test by Student's t finds a difference that is there.
+
+    Parameters
+    ----------
+    difference
+        Of the means.
+    standard_error, freedom
+        Of the difference (above 0), and the degrees of freedom that it is estimated with: how often the estimate is
+        smaller or greater than the truth is reckoned with.
+    alpha
+        The test finds a difference where its p-value is not above this.
+
+    >>> round(student_power(difference=3.0, standard_error=1.0, freedom=10), 3)
+    0.771
+    """
+    from scipy.stats import chi2, norm
+    from scipy.stats import t as student  # takes half a second
+
+    parts = (np.arange(STEPS) + 0.5) / STEPS
+    needed = student.isf(alpha / 2, freedom) * np.sqrt(chi2.ppf(parts, freedom) / freedom)
+    shift = difference / standard_error
+    return float(np.mean(norm.sf(needed - shift) + norm.cdf(-needed - shift)))
+
+
+def smallest_difference_by_student(
+    standard_error: float, freedom: float, power: float = 0.8, alpha: float = 0.05
+) -> float:
+    """Return the least difference of two means that a test by Student's t would have found so surely.
+
+    Parameters
+    ----------
+    standard_error, freedom
+        As :class:`~elman.statistics.comparison.Difference` has them: what was seen.
+
+    >>> print(f"{smallest_difference_by_student(standard_error=0.005, freedom=10):.4f}")
+    0.0155
+    """
+    from scipy.optimize import brentq  # takes half a second
+
+    def lacking(shift: float) -> float:
+        return student_power(shift, 1.0, freedom, alpha) - power
+
+    most = 4.0
+    while lacking(most) < 0:
+        most *= 2
+    return standard_error * float(brentq(lacking, 0.0, most, xtol=1e-7))

@@ -12,6 +12,7 @@ from elman.statistics import (
     holm,
     mcnemar,
     smallest_detectable_difference,
+    smallest_difference_by_student,
     welch_over_seeds,
 )
 from elman.study.tested import RESAMPLES, as_figures, correct, difference
@@ -55,8 +56,8 @@ def compare(work: Work) -> dict[str, Any]:
     -------
     ``order``: the steps, the best first. ``pairs``: for each the difference with its interval, ``test`` ("bootstrap",
     "mcnemar", "welch" or None), ``p``, ``p_holm``, and whether they are ``apart``; of classifiers also ``mcnemar`` of
-    the first seeds, and the ``smallest`` difference that these would have shown in four of five cases, its p-value
-    corrected for all pairs as for the first of them.
+    the first seeds. ``smallest``: the least difference that the same test would have shown in four of five cases, its
+    p-value corrected for all pairs as for the first of them.
 
     Raises
     ------
@@ -118,7 +119,8 @@ def _tested(work: Work, better: str, worse: str, measure: str, alpha: float) -> 
         return _of_classifiers(correct(work, better), correct(work, worse), work.options.resamples, alpha)
     ours, theirs = (work.needs[name]["figures"]["summary"][measure] for name in (better, worse))
     if ours["interval"] == theirs["interval"] == "seeds":
-        return {"test": "welch", **as_figures(welch_over_seeds(theirs["values"], ours["values"]))}
+        found = {"test": "welch", **as_figures(welch_over_seeds(theirs["values"], ours["values"]))}
+        return found | {"smallest": _by_student(found, alpha)}
     found = {"test": None, "difference": theirs["mean"] - ours["mean"], "low": None, "high": None, "p": None}
     if ours["interval"] is None or theirs["interval"] is None:
         return found
@@ -130,13 +132,23 @@ def _of_classifiers(
 ) -> dict[str, Any]:
     first = mcnemar(better[0], worse[0])
     discordant = (first.only_first + first.only_second) / first.texts
+    found = difference(better, worse, resamples)
+    exact = found["test"] == "mcnemar"
     return {
-        **difference(better, worse, resamples),
+        **found,
         "mcnemar": {
             "texts": first.texts,
             "only_better": first.only_first,
             "only_worse": first.only_second,
             "p": first.difference.p,
         },
-        "smallest": smallest_detectable_difference(first.texts, discordant, alpha=alpha),
+        "smallest": (
+            smallest_detectable_difference(first.texts, discordant, alpha=alpha)
+            if exact
+            else _by_student(found, alpha)
+        ),
     }
+
+
+def _by_student(found: dict[str, Any], alpha: float) -> float:
+    return smallest_difference_by_student(found["standard_error"], found["freedom"], alpha=alpha)

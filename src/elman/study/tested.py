@@ -87,13 +87,14 @@ def difference(first: NDArray[np.bool_], second: NDArray[np.bool_], resamples: i
 
     Returns
     -------
-    ``test``, ``difference``, ``low``, ``high``, ``p``.
+    ``test``, and what :func:`as_figures` returns.
     """
     if max(len(first), len(second)) > 1:
         return {"test": "bootstrap", **as_figures(paired_bootstrap(first, second, resamples=resamples))}
     return {"test": "mcnemar", **as_figures(mcnemar(first[0], second[0]).difference)}
 
 
-def as_figures(found: Difference) -> dict[str, float]:
-    """Return a difference as a result file keeps it."""
-    return {"difference": found.value, "low": found.low, "high": found.high, "p": found.p}
+def as_figures(found: Difference) -> dict[str, float | None]:
+    """Return a difference as a result file keeps it: its value is called ``difference``."""
+    figures = found._asdict()
+    return {"difference": figures.pop("value"), **figures}
