@@ -143,9 +143,7 @@ def _of_classifiers(
             "p": first.difference.p,
         },
         "smallest": (
-            smallest_detectable_difference(first.texts, discordant, alpha=alpha)
-            if exact
-            else _by_student(found, alpha)
+            smallest_detectable_difference(first.texts, discordant, alpha=alpha) if exact else _by_student(found, alpha)
         ),
     }
 
