@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +48,12 @@ def comparison(differences: dict[tuple[str, str], bool], order: list[str] | None
 
 def classifier(**changed: Any) -> Figures:
     epochs = [
-        {"train_loss_nats": {"mean": train}, "val_cross_entropy_nats": {"mean": val}}
-        for train, val in changed.get("losses", [(0.5, 0.5), (0.4, 0.45)])
+        {
+            "train_loss_nats": {"mean": train},
+            "val_cross_entropy_nats": {"mean": val},
+            "val_accuracy": {"mean": right[0] if right else 0.8},
+        }
+        for train, val, *right in changed.get("losses", [(0.5, 0.5), (0.4, 0.45)])
     ]
     sure, right = changed.get("sure", 0.8), changed.get("right", 0.7)
     return {
@@ -105,20 +110,50 @@ def test_a_ranking_turned_around_turns_the_conclusion_around() -> None:
     assert say.ranking(comparison({("mlp", "lstm"): False})) == "mlp cannot be told from lstm."
 
 
-def test_of_all_pairs_neighbours_are_spoken_of_and_every_pair_that_is_not_told_apart() -> None:
+def test_of_all_pairs_those_that_can_be_told_apart_are_named() -> None:
     found = comparison({("a", "b"): True, ("a", "c"): True, ("b", "c"): False})
-    assert say.ranking(found).count("better than") == 1
-    assert say.ranking(found).endswith("; b cannot be told from c.")
-    assert "is better than c" in say.ranking(found | {"against": "c"})
-    assert say.too_small_to_be_shown(found).endswith("in four of five cases: b and c 0.50.")
+    assert say.ranking(found) == "Of 3 pairs 2 can be told apart: a is better than b and c."
+    pairs = dict.fromkeys([("a", "b"), ("a", "c"), ("b", "c")], False)
+    assert say.ranking(comparison(pairs)) == "No two of a, b and c can be told apart."
+    assert say.ranking(comparison(dict.fromkeys(pairs, True))) == "All can be told apart; the best first: a, b, c."
+    against = comparison({("a", "c"): True, ("b", "c"): False}) | {"against": "c"}
+    assert say.ranking(against).startswith("a is better than c by 1.24 percentage points")
+    assert say.ranking(against).endswith("; b cannot be told from c.")
+
+
+def test_of_those_that_cannot_be_told_apart_is_said_what_could_have_been_shown() -> None:
+    found = comparison({("a", "b"): True, ("a", "c"): False, ("b", "c"): False})
+    assert say.too_small_to_be_shown(found).endswith("of five cases is 0.50 percentage points.")
+    found["pairs"][2]["smallest"] = 0.0123
+    assert say.too_small_to_be_shown(found).endswith("between 0.50 and 1.23 percentage points, pair by pair.")
     assert say.too_small_to_be_shown(comparison({("a", "b"): True})) == ""
 
 
-def test_the_expected_order_is_confirmed_only_where_it_is_found() -> None:
-    expected = ["lstm", "gru", "elman", "mlp"]
-    assert "is the order found" in say.gospel(comparison({}, expected))
-    assert say.gospel(comparison({}, expected[::-1])).endswith("is not what was found: mlp, then elman, then lstm.")
-    assert say.gospel(comparison({}, ["lstm", "mlp"])) == ""
+@pytest.mark.parametrize(
+    ("better", "apart", "verdict"),
+    [
+        (["lstm", "elman", "mlp"], (True, True), "was found: lstm is better than elman by"),
+        (["lstm", "elman", "mlp"], (True, False), "was found in part: lstm is better than elman by"),
+        (["lstm", "elman", "mlp"], (False, False), "was not found: lstm cannot be told from elman; elman cannot be"),
+        (["mlp", "elman", "lstm"], (True, True), "was not found: elman is better than lstm by"),
+    ],
+)
+def test_of_the_expected_order_is_said_what_was_found(
+    better: list[str], apart: tuple[bool, bool], verdict: str
+) -> None:
+    neighbours = {frozenset(("lstm", "elman")): apart[0], frozenset(("elman", "mlp")): apart[1]}
+    pairs = {pair: neighbours.get(frozenset(pair), True) for pair in combinations(better, 2)}
+    assert verdict in say.gospel(comparison(pairs))
+
+
+def test_of_other_models_no_order_is_expected() -> None:
+    assert say.gospel(comparison({("lstm", "mlp"): True})) == ""
+    against = comparison({("lstm", "elman"): True, ("lstm", "mlp"): True}) | {"against": "lstm"}
+    assert say.gospel(against) == ""
+    assert (
+        say.gospel(comparison({("elman", "mlp"): True, ("lstm", "mlp"): True}) | {"measure": "val_bits_per_token"})
+        == ""
+    )
 
 
 def test_a_yardstick_that_is_not_at_the_edge_is_not_spoken_of() -> None:
@@ -157,6 +192,17 @@ def searched(*values: float, direction: str = "maximize") -> Figures:
     }
 
 
+def chosen(*poolings: str) -> list[Figures]:
+    return [
+        {
+            "state": "complete",
+            "value": 0.7 + place / 10,
+            "params": {"model.pooling": pooling, "optim.learning_rate": 0.1},
+        }
+        for place, pooling in enumerate(poolings)
+    ]
+
+
 def yardstick(strength: float) -> Figures:
     return classifier() | {"tried": [{"strength": each} for each in (0.1, 1.0, 10.0)], "strength": strength}
 
@@ -182,7 +228,9 @@ def ensemble(gap: float) -> Figures:
     return {"summary": {"test_accuracy": figure(0.8 + gap)}, "over_a_single": over}
 
 
-def recurrence(apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out: int = 1) -> Figures:
+def recurrence(
+    apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out: int = 1, folded: float = 0.0
+) -> Figures:
     return {
         "equal": {"outputs_of_the_loop": apart, "gradients_of_the_loop": 0.0},
         "times": [{"peer": "its own loop", "ratio": ratio, "ratio_least": ratio - 0.1, "ratio_most": ratio + 0.1}],
@@ -193,6 +241,7 @@ def recurrence(apart: float = 1e-15, ratio: float = 2.0, lost: float = 0.3, out:
             "argmax_same": 1.0,
             "infinite_after_softmax": out,
             "infinite_in_the_loss": 0,
+            "linear_against_folded": folded,
         },
     }
 
@@ -209,15 +258,15 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         say.searched_equally,
         {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9)},
         {"b": searched(0.7, 0.8), "a": searched(0.6, 0.7, 0.9)},
-        "after 2 trials each a is ahead on validation (a 80.00% and b 70.00%); after 20 s each a is ahead",
-        "after 2 trials each b is ahead",
+        "after 2 trials each a has the best trial (a 80.00% and b 70.00%); after 20 s each a has the best trial",
+        "after 2 trials each b has the best trial",
     ),
     (
         say.searched_equally,  # what was tried last was no better, and so leaves no point
         {"a": searched(0.7, 0.8), "b": searched(0.6, 0.7, 0.9) | {"best_so_far": searched(0.6)["best_so_far"]}},
         {"a": searched(0.5, 0.5), "b": searched(0.6, 0.7, 0.9) | {"best_so_far": searched(0.6)["best_so_far"]}},
-        "after 2 trials each a is ahead on validation (a 80.00% and b 60.00%)",
-        "after 2 trials each b is ahead",
+        "after 2 trials each a has the best trial (a 80.00% and b 60.00%)",
+        "after 2 trials each b has the best trial",
     ),
     (
         say.still_rising,
@@ -230,10 +279,39 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
     (say.calibrated, {"a": classifier(sure=0.9)}, {"a": classifier(sure=0.6)}, "surer than", "less sure than"),
     (
         say.leaning,
-        {"a": classifier()},
-        {"a": classifier(confusion=[[9, 1], [3, 7]])},
-        "2 positive texts for negative",
-        "3 negative texts for positive",
+        {"a": classifier(confusion=[[80, 20], [5, 95]])},
+        {"a": classifier(confusion=[[95, 5], [20, 80]])},
+        "a takes positive texts for negative more often (20 ×) than the other way around (5 ×)",
+        "a takes negative texts for positive more often (20 ×) than the other way around (5 ×)",
+    ),
+    (say.leaning, {"a": classifier(confusion=[[80, 20], [5, 95]])}, {"a": classifier()}, "More than by chance", ""),
+    (
+        say.overfitting,
+        {"a": classifier(losses=[(0.5, 0.4, 0.8), (0.3, 0.45, 0.85)])},
+        {"a": classifier(losses=[(0.5, 0.4, 0.8), (0.3, 0.45, 0.75)])},
+        "a after epoch 1. The accuracy of a rose on all the same",
+        "",
+    ),
+    (
+        say.nothing_better,
+        {"a": searched(0.9, 0.8), "b": searched(0.7, 0.8)},
+        {"a": searched(0.8, 0.9), "b": searched(0.8, 0.7)},
+        "found by a.",
+        "found by b.",
+    ),
+    (
+        say.choices_settled,
+        {"a": searched(0.7, 0.8, 0.9, 0.95) | {"trials": chosen("max", "max", "mean", "mean")}},
+        {"a": searched(0.7, 0.8, 0.9, 0.95) | {"trials": chosen("max", "mean", "max", "mean")}},
+        "in a each of 2 trials with `model.pooling` mean was better than each of 2 with max.",
+        "",
+    ),
+    (
+        say.linear_folds,
+        recurrence(),
+        recurrence(folded=0.5),
+        "gives the same numbers (0 apart)",
+        "differ by 0.5.",
     ),
     (
         say.pretrained,
@@ -261,8 +339,8 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         tested.as_expected,
         {"a": of_test(0.9, 0.9), "b": of_test(0.8, 0.82)},
         {"a": of_test(0.7, 0.9), "b": of_test(0.84, 0.82)},
-        "The order that was expected, a, then b, was found. Of the expected intervals: a within; b below.",
-        "a, then b, was not found, but b, then a. Of the expected intervals: b above; a below.",
+        "They came in the order that was expected. Of the expected intervals: a within; b below.",
+        "expected, but b before a (by 14.00 percentage points, not 8.00 behind). Of the expected intervals: b above; a",
     ),
     (
         tested.shifted,
@@ -272,6 +350,13 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "All came above what they had on validation, by 1.50 (b) to 2.00 (a) percentage points",
     ),
     (tested.shifted, {"a": of_test(0.88, 0.9), "b": of_test(0.8, 0.82)}, {"a": of_test(0.88, 0.9)}, "All came", ""),
+    (  # a yardstick did not
+        tested.shifted,
+        {"a": of_test(0.88, 0.9), "b": of_test(0.8, 0.82), "bag": of_test(0.91, 0.905) | {"method": "yardstick"}},
+        {"a": of_test(0.88, 0.9), "b": of_test(0.84, 0.82), "bag": of_test(0.91, 0.905) | {"method": "yardstick"}},
+        "All networks came below what they had on validation, by 2.00",
+        "",
+    ),
     (  # one the other way around
         tested.shifted,
         {"a": of_test(0.88, 0.9), "b": of_test(0.8, 0.82)},
@@ -415,20 +500,26 @@ def test_of_several_seeds_their_range_is_said() -> None:
     found = classifier()
     assert say.seeds_differ({"a": found}) == ""
     found["summary"]["val_accuracy"] |= {"least": 0.7, "most": 0.9, "interval": "seeds"}
-    assert "a from 70.00% to 90.00%" in say.seeds_differ({"a": found})
+    assert "ranges from 70.00% to 90.00% (a)." in say.seeds_differ({"a": found})
 
 
 def test_differences_are_those_of_the_configurations() -> None:
-    one, other = '[model]\nlayer = "mlp"\nsize = 3\n', '[model]\nlayer = "lstm"\nsize = 3\nextra = true\n'
-    said = differences({"a": one, "b": other})
-    assert (
-        said == "They differ in `model.extra`: none (a), True (b); `model.layer`: mlp (a), lstm (b); in nothing else."
-    )
-    assert differences({"mlp": one, "lstm": other.replace("extra = true\n", "")}) == (
-        "They differ in `model.layer`; in nothing else."
-    )
-    assert differences({"a": one, "b": one}) == ""
-    assert differences({"a": one}) == ""
+    def result(config: str, *precision: str) -> Figures:
+        return {"config": config, "figures": {"precision": precision} if precision else {}}
+
+    one = result('[model]\nlayer = "mlp"\nsize = 3\nrate = 0.2\n')
+    other = result('[model]\nlayer = "lstm"\nsize = 3\nrate = 0.123456\nextra = true\n')
+    assert differences({"a": one, "b": other}) == {
+        "model.extra": ["–", "true"],
+        "model.layer": ["mlp", "lstm"],
+        "model.rate": ["0.2", "0.123"],
+    }
+    assert differences({"a": one, "b": one}) == {}
+    assert differences({"a": one}) == {}
+    asked = '[loop]\nprecision = "bf16"\n'
+    assert differences({"a": result(asked, "float32"), "b": result(asked, "float32", "bf16")}) == {
+        "loop.precision": ["float32", "float32 and bf16"]
+    }
 
 
 def test_of_one_epoch_nothing_is_said_of_overfitting() -> None:
@@ -443,7 +534,13 @@ def test_limits_are_those_of_the_results() -> None:
             "kind": kind,
             "status": status,
             "options": {"seeds": seeds},
-            "figures": {"summary": {}, "against": None, "opening": {"earlier": earlier}},
+            "time": "2026-02-01",
+            "figures": {
+                "summary": {},
+                "against": None,
+                "opening": {"earlier": earlier, "time": "2026-01-01"},
+                "source": "t",
+            },
         }
 
     study = {"data_missing": None}
@@ -455,7 +552,23 @@ def test_limits_are_those_of_the_results() -> None:
     opened = " ".join(limits(study, [result("classifier", [0]), result("final", [0], "failed")], opened=True))
     assert "were not opened" not in opened
     assert "The test texts were opened, but nothing" in opened
-    assert "s: one seed each" in one
+    assert "Trained with one seed: s." in one
+    assert "An interval over seeds" not in one
+    several = result("classifier", [0, 1])
+    several["figures"] |= {"summary": {"val_accuracy": {"interval": "seeds"}}}
+    several["figures"] |= {"by_seed": [{"accuracy_low": 0.8, "accuracy_high": 0.9}]}
+    assert "(the first of s: 80.00% to 90.00%)" in " ".join(limits(study, [several]))
+    described = result("data", [])
+    assert "foresaw nothing" not in " ".join(limits(study, [described, result("final", [0])]))
+    described["figures"] |= {"near_training": {}}
+    assert "foresaw nothing" in " ".join(limits(study, [described, result("final", [0])]))
+    assert "foresaw nothing" not in " ".join(limits(study, [described | {"time": "2025-12-31"}, result("final", [0])]))
+    final, source = result("final", [0]), result("classifier", [0])
+    final["figures"] |= {"precision": ["bf16"]}
+    source |= {"step": "t", "figures": source["figures"] | {"precision": ["float32"]}}
+    assert "s multiplied in bf16, t in float32." in " ".join(limits(study, [source, final]))
+    source["figures"]["precision"] = ["bf16"]
+    assert "multiplied" not in " ".join(limits(study, [source, final]))
     assert "test texts were not opened" in one
     assert "The best epoch of s was chosen" in one
     assert "best epoch" not in " ".join(limits(study, [result("classifier", [0], keep="last")]))
@@ -479,7 +592,7 @@ def test_limits_are_those_of_the_results() -> None:
     assert "another device than the rest (cpu): t on cuda:0 (A)" in " ".join(limits(study, [here, here, there]))
     there["figures"]["device"] = ["cpu", "cuda:0 (A)"]
     assert "t (in part) on cuda:0 (A)" in " ".join(limits(study, [here, here, there]))
-    assert "one seed each" not in " ".join(limits(study, [result("classifier", [0, 1])]))
+    assert "one seed" not in " ".join(limits(study, [result("classifier", [0, 1])]))
     assert "Not here: s." in " ".join(limits(study, [result("classifier", [0], "missing")]))
     assert "generated" in limits({"data_missing": "No IMDb."}, [])[0]
     assert limits(study, []) == []

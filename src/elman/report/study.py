@@ -22,6 +22,7 @@ from elman.report.reflections import reflect
 from elman.report.reflections.comparisons import WORDINGS, differences
 from elman.report.reflections.limits import limits
 from elman.report.reflections.searches import QUALITIES, searched
+from elman.report.steps import Figures, Steps
 from elman.report.study_figures import PICTURES
 from elman.report.wording import FILTERS, excess, nats
 
@@ -68,11 +69,21 @@ def write_report(directory: Path) -> Path:
         machines=machines,
         configurations=shared_configurations(done),
         limits=limits(study, [*results.values()], opened=any(study_openings(directory))),
-        seconds_in_all=sum(result["seconds"] for result in done.values()),
+        seconds_in_all=seconds_in_all(done.values()),
     )
     write_text(directory / "report.md", source)
     write_pdf(directory, source)
     return write_html(directory, source)
+
+
+def seconds_in_all(done: Iterable[Figures]) -> float:
+    """Return what the steps took, and once for all that begin from it what a pretraining took."""
+    pretrained = {
+        (begun["run"], begun["seconds"]): begun["seconds"]
+        for result in done
+        if (begun := result["figures"].get("pretraining"))
+    }
+    return float(sum(result["seconds"] for result in done) + sum(pretrained.values()))
 
 
 def study_openings(directory: Path) -> Iterator[dict[str, Any]]:
@@ -225,8 +236,17 @@ def _groups(
                     *_pictures(directory, f"{number}-{'-'.join(part) if kind == 'comparison' else kind}", kind, done)
                 ],
                 "reflections": reflect(kind, done),
-                "differences": differences({name: results[name]["config"] for name in done if results[name]["config"]}),
+                **_differences(kind, done, results),
             }
+
+
+def _differences(kind: str, steps: Steps, results: Steps) -> dict[str, Any]:
+    """Return the steps that are configured and how they differ; of a comparison, those that are compared, if two."""
+    if kind == "comparison":
+        [compared] = list(steps.values()) or [{"order": []}]
+        steps = {row["step"]: {} for row in compared["order"]} if len(compared["order"]) == 2 else {}
+    configured = {name: results[name] for name in steps if results[name].get("config")}
+    return {"configured": [*configured], "differences": differences(configured) if len(configured) > 1 else {}}
 
 
 def _pictures(directory: Path, prefix: str, kind: str, steps: dict[str, Any]) -> Iterable[dict[str, str]]:

@@ -22,6 +22,9 @@ SIZE = (6.4, 3.8)
 
 PANELS_A_ROW = 4
 
+FEW = 1e-3
+"""Of how sure a classifier is, a bin with a smaller share of the texts shows chance alone and is not drawn."""
+
 
 class Picture(NamedTuple):
     """A figure of one kind of step.
@@ -94,7 +97,9 @@ def calibration_curves(path: Path, steps: Steps) -> bool:
         bins: dict[float, list[dict[str, float]]] = {}
         for part in (part for seed in found["by_seed"] for part in seed["calibration"]["bins"]):
             bins.setdefault(part["from"], []).append(part)
-        pooled = np.array([_pooled(parts) for _, parts in sorted(bins.items())])
+        read = sum(part["sequences"] for parts in bins.values() for part in parts)
+        enough = [parts for _, parts in sorted(bins.items()) if sum(part["sequences"] for part in parts) > FEW * read]
+        pooled = np.array([_pooled(parts) for parts in enough])
         axes.plot(100 * pooled[:, 0], 100 * pooled[:, 1], f"o{line}", color=colour, label=name)
     return _save(figure, axes, path)
 
@@ -109,7 +114,7 @@ def confusions(path: Path, steps: Steps) -> bool:
     """Draw for each classifier which share of a class it takes for which, over all seeds."""
     columns = PANELS_A_ROW
     rows = -(-len(steps) // columns)
-    figure = Figure(figsize=(SIZE[0], 0.3 + 1.7 * rows), layout="constrained")
+    figure = Figure(figsize=(SIZE[0], 0.3 + 1.9 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flatten()
     for axes, (name, found) in zip(panels, steps.items(), strict=False):
         counts = np.sum([seed["confusion"] for seed in found["by_seed"]], axis=0)

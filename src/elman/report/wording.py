@@ -47,6 +47,11 @@ def digits(value: float) -> str:
     return f"{value:.3g}"
 
 
+def times(ratio: float) -> str:
+    """Write how many times: ``1.40``."""
+    return f"{ratio:,.2f}"
+
+
 def setting(value: str | bool | float) -> str:
     """Write what an option was set to: ``true``, ``max``, ``0.00213``."""
     if isinstance(value, bool):
@@ -57,6 +62,11 @@ def setting(value: str | bool | float) -> str:
 def probability(p: float | None) -> str:
     """Write a p-value: ``0.0314``; very small ones as less than the last digit, and one that is not there as a dash."""
     return "–" if p is None else f"{p:.4f}" if p >= 0.00005 else "< 0.0001"
+
+
+def moment(time: str) -> str:
+    """Write a time to the minute: ``2026-11-26 13:01``."""
+    return time[:16].replace("T", " ")
 
 
 def interval(figure: dict[str, Any], write: Callable[[float], str] = percent) -> str:
@@ -89,8 +99,10 @@ FILTERS = {
     "plain": plain,
     "digits": digits,
     "setting": setting,
+    "times": times,
     "probability": probability,
     "interval": interval,
+    "moment": moment,
     "with_interval": with_interval,
     "listed": listed,
     "escaped": escaped,

@@ -36,9 +36,17 @@ from elman.report.reflections.recurrences import (
     batch_first,
     elman_equals_torch,
     faster_than_the_loop,
+    linear_folds,
     softmax_in_the_loss,
 )
-from elman.report.reflections.searches import found_best, searched_equally, still_rising, what_mattered
+from elman.report.reflections.searches import (
+    choices_settled,
+    found_best,
+    nothing_better,
+    searched_equally,
+    still_rising,
+    what_mattered,
+)
 from elman.report.reflections.tested import as_expected, best_on_test, expectation, shifted, together_better
 from elman.report.reflections.trainings import clipping_acted, overfitting, pretrained, seeds_differ
 from elman.report.steps import Steps
@@ -56,11 +64,11 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         leaning,
         clipping_acted,
     ),
-    "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, softmax_in_the_loss),
+    "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, linear_folds, softmax_in_the_loss),
     "hypothesis": (expectation,),
     "final": (best_on_test, as_expected, shifted, pretrained, seeds_differ),
     "ensemble": (together_better,),
-    "search": (found_best, searched_equally, still_rising, what_mattered),
+    "search": (found_best, nothing_better, searched_equally, still_rising, what_mattered, choices_settled),
     "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),
     "language-model": (
         distance_to_floor,
@@ -71,7 +79,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         generalises,
         clipping_acted,
     ),
-    "comparison": (ranking, gospel, too_small_to_be_shown),
+    "comparison": (gospel, ranking, too_small_to_be_shown),
 }
 """What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
 

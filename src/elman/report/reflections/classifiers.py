@@ -1,7 +1,10 @@
 """What the figures say of classifiers and of their yardsticks, on validation."""
 
-from elman.report.steps import Steps, better_than_guessing
+from elman.report.steps import Figures, Steps, better_than_guessing
 from elman.report.wording import count, listed, percent, plain, with_interval
+
+ALPHA = 0.05
+"""More than chance is what chance does in fewer cases than this."""
 
 
 def best_classifier(steps: Steps) -> str:
@@ -35,39 +38,50 @@ def strength_at_the_edge(steps: Steps) -> str:
 
 
 def no_better_than_guessing(steps: Steps) -> str:
-    """Name the classifiers whose interval does not lie above the accuracy of guessing."""
+    """Name the classifiers whose interval does not lie above the accuracy of guessing, but the one that is a guess."""
     guessing = [
-        name for name, found in steps.items() if not better_than_guessing(found["summary"]["val_accuracy"], found)
+        name
+        for name, found in steps.items()
+        if not better_than_guessing(found["summary"]["val_accuracy"], found) and not _says_one_class(found)
     ]
     return f"Of {listed(guessing)} it cannot be said that it does better than guessing a class." if guessing else ""
 
 
+def _says_one_class(found: Figures) -> bool:
+    return sum(any(column) for column in zip(*found["by_seed"][0]["confusion"], strict=True)) == 1
+
+
 def calibrated(steps: Steps) -> str:
     """Say of the classifiers whether they are as sure as they are right."""
-    by_direction: dict[str, list[str]] = {"surer": [], "less sure": []}
+    by_direction: dict[str, list[str]] = {"surer than they are right": [], "less sure than they are right": []}
+    over, under = by_direction.values()
     for name, found in steps.items():
         bins = [part for seed in found["by_seed"] for part in seed["calibration"]["bins"]]
         gap = sum(part["sequences"] * (part["confidence"] - part["accuracy"]) for part in bins)
         error = found["summary"]["val_calibration_error"]["mean"]
-        by_direction["surer" if gap > 0 else "less sure"].append(
-            f"{name} (expected calibration error {percent(error)})"
-        )
-    said = [f"{listed(names)}: {way} than right" for way, names in by_direction.items() if names]
-    return f"On average over the validation texts, {'; '.join(said)}."
+        (over if gap > 0 else under).append(f"{name} {percent(error)}")
+    said = [
+        f"on average {way} (expected calibration error: {listed(names)})"
+        for way, names in by_direction.items()
+        if names
+    ]
+    return f"The models are {'; '.join(said)}."
 
 
 def leaning(steps: Steps) -> str:
-    """Say which class is taken for which more often; of two classes, by the first run."""
+    """Say which of two classes is taken for the other more often, where that is more than chance in every run."""
+    from scipy.stats import binomtest  # takes half a second
+
     said = []
     for name, found in steps.items():
         if len(found["class_names"]) != 2:
             continue
-        first, second = found["class_names"]
-        missed = {first: found["by_seed"][0]["confusion"][0][1], second: found["by_seed"][0]["confusion"][1][0]}
-        more, less = (first, second) if missed[first] > missed[second] else (second, first)
-        if missed[more] > missed[less]:
-            said.append(
-                f"{name} takes {count(missed[more])} {more} texts for {less} and {count(missed[less])} the other way"
-                " around"
-            )
-    return f"{'; '.join(said)}." if said else ""
+        missed = [(seed["confusion"][0][1], seed["confusion"][1][0]) for seed in found["by_seed"]]
+        for more, less in ((0, 1), (1, 0)):
+            if all(run[more] > run[less] and binomtest(run[more], sum(run)).pvalue <= ALPHA for run in missed):
+                names, times = found["class_names"], [count(sum(run[way] for run in missed)) for way in (more, less)]
+                said.append(
+                    f"{name} takes {names[more]} texts for {names[less]} more often ({times[0]} ×) than the other way"
+                    f" around ({times[1]} ×)"
+                )
+    return f"More than by chance, in every run, {'; '.join(said)}." if said else ""

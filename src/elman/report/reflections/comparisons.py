@@ -4,8 +4,8 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
-from elman.report.steps import Figures
-from elman.report.wording import excess, interval, points
+from elman.report.steps import Figures, Steps
+from elman.report.wording import count, excess, interval, listed, points, setting
 
 WORDINGS: dict[str, tuple[Callable[[float], str], str]] = {
     "test_accuracy": (points, "percentage points"),
@@ -16,63 +16,79 @@ WORDINGS: dict[str, tuple[Callable[[float], str], str]] = {
 """How a difference of each of `elman.study.comparing.MEASURES` is written, and its unit."""
 
 
-def ranking(found: Figures) -> str:
-    """Say of neighbours in the ranking (or of each and the one that all are held to) which can be told apart."""
-    write, unit = WORDINGS[found["measure"]]
-    order = [row["step"] for row in found["order"]]
-    said = []
-    for pair in found["pairs"]:
-        if not found["against"] and order.index(pair["worse"]) - order.index(pair["better"]) > 1:
-            continue
-        if pair["apart"]:
-            by = f"{write(pair['difference'])} {unit} (95%: {interval(pair, write)})"
-            said.append(f"{pair['better']} is better than {pair['worse']} by {by}")
-        else:
-            said.append(f"{pair['better']} cannot be told from {pair['worse']}")
-    return "; ".join(said) + "."
-
-
 def gospel(found: Figures) -> str:
-    """Say whether the order that the course expects, LSTM before Elman before MLP, is the order found."""
-    order = [row["model"] for row in found["order"]]
-    expected = [name for name in ("lstm", "elman", "mlp") if name in order]
-    if found["measure"] not in ("val_accuracy", "test_accuracy") or len(expected) < 3:
+    """Say of the order that the course expects, LSTM before Elman before MLP, which part was found."""
+    named = {row["model"]: row["step"] for row in found["order"]}
+    if found["measure"] not in ("val_accuracy", "test_accuracy") or not {"lstm", "elman", "mlp"} <= named.keys():
         return ""
-    mine = [name for name in order if name in expected]
-    steps = {row["step"] for row in found["order"] if row["model"] in expected}
-    compared = [pair for pair in found["pairs"] if {pair["better"], pair["worse"]} <= steps]
-    doubt = "" if all(pair["apart"] for pair in compared) else ", though not all of them can be told apart"
-    if mine == expected:
-        return f"The order that is usually expected, lstm before elman before mlp, is the order found{doubt}."
-    return f"The usual expectation, lstm before elman before mlp, is not what was found: {', then '.join(mine)}{doubt}."
+    said, held = [], []
+    for better, worse in ((named["lstm"], named["elman"]), (named["elman"], named["mlp"])):
+        for pair in found["pairs"]:
+            if {pair["better"], pair["worse"]} == {better, worse}:
+                said.append(_of_pair(found, pair))
+                held.append(pair["apart"] and pair["better"] == better)
+    if len(said) < 2:
+        return ""
+    verdict = "was found" if all(held) else "was found in part" if any(held) else "was not found"
+    return f"The usual expectation, lstm before elman before mlp, {verdict}: {'; '.join(said)}."
+
+
+def ranking(found: Figures) -> str:
+    """Say which can be told apart: of two, or of each and the one that all are held to, by how much."""
+    pairs, order = found["pairs"], [row["step"] for row in found["order"]]
+    if found["against"] or len(pairs) == 1:
+        return "; ".join(_of_pair(found, pair) for pair in pairs) + "."
+    beaten: dict[str, list[str]] = {}
+    for pair in pairs:
+        if pair["apart"]:
+            beaten.setdefault(pair["better"], []).append(pair["worse"])
+    apart = sum(map(len, beaten.values()))
+    if not apart:
+        return f"No two of {listed(order)} can be told apart."
+    if apart == len(pairs):
+        return f"All can be told apart; the best first: {', '.join(order)}."
+    said = "; ".join(f"{better} is better than {listed(worse)}" for better, worse in beaten.items())
+    return f"Of {count(len(pairs))} pairs {count(apart)} can be told apart: {said}."
+
+
+def _of_pair(found: Figures, pair: Figures) -> str:
+    write, unit = WORDINGS[found["measure"]]
+    if not pair["apart"]:
+        return f"{pair['better']} cannot be told from {pair['worse']}"
+    by = f"{write(pair['difference'])} {unit} (95%: {interval(pair, write)})"
+    return f"{pair['better']} is better than {pair['worse']} by {by}"
 
 
 def too_small_to_be_shown(found: Figures) -> str:
     """Say of those that cannot be told apart how large a difference would have had to be."""
     write, unit = WORDINGS[found["measure"]]
-    said = [
-        f"{pair['better']} and {pair['worse']} {write(pair['smallest'])}"
-        for pair in found["pairs"]
-        if not pair["apart"] and pair.get("smallest") is not None
-    ]
-    least = f"least difference ({unit}) that one seed of each would have shown in four of five cases"
-    return f"That two cannot be told apart does not make them equal; the {least}: {'; '.join(said)}." if said else ""
-
-
-def differences(configs: dict[str, str]) -> str:
-    """Say in which options configurations (TOML) differ; of two or more."""
-    flat = {name: _flat(tomllib.loads(text)) for name, text in configs.items()}
-    keys = sorted(set().union(*(found.keys() for found in flat.values())))
-    varied = [key for key in keys if len({str(found.get(key)) for found in flat.values()}) > 1]
-    if len(configs) < 2 or not varied:
+    smallest = [pair["smallest"] for pair in found["pairs"] if not pair["apart"] and pair.get("smallest") is not None]
+    if not smallest:
         return ""
-    said = []
-    for key in varied:
-        values = {name: found.get(key, "none") for name, found in flat.items()}
-        told_by_name = all(name == value for name, value in values.items())
-        listing = ", ".join(f"{value} ({name})" for name, value in values.items())
-        said.append(f"`{key}`" if told_by_name else f"`{key}`: {listing}")
-    return f"They differ in {'; '.join(said)}; in nothing else."
+    least, most = write(min(smallest)), write(max(smallest))
+    lies = f"is {least} {unit}" if least == most else f"lies between {least} and {most} {unit}, pair by pair"
+    return (
+        "That two cannot be told apart does not make them equal: the least difference that such a test finds in four of"
+        f" five cases {lies}."
+    )
+
+
+def differences(steps: Steps) -> dict[str, list[str]]:
+    """Return the options in which whole results differ, each with its value in every step, as it was trained."""
+    flat = {name: _flat(tomllib.loads(result["config"])) for name, result in steps.items() if result["config"]}
+    for name, options in flat.items():
+        multiplied = steps[name]["figures"].get("precision")  # a processor may lack what was asked for
+        if multiplied:
+            options["loop.precision"] = listed(multiplied)
+    keys = sorted(set().union(*(options.keys() for options in flat.values())))
+    table = {key: [_written(options.get(key)) for options in flat.values()] for key in keys}
+    return {key: values for key, values in table.items() if len(set(values)) > 1}
+
+
+def _written(value: Any) -> str:
+    if value is None:
+        return "–"
+    return setting(value) if isinstance(value, bool | str | float) else str(value)
 
 
 def _flat(tables: dict[str, Any]) -> dict[str, Any]:

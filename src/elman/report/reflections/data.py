@@ -24,7 +24,7 @@ def leakage(found: Figures) -> str:
     return (
         f"{count(repeated['val_in_train'])} validation texts stand word for word in what is trained on, and"
         f" {count(repeated['across_splits'])} test texts in train; on these a model may remember instead of judge, so"
-        " figures on them are, by so many texts, a little too good."
+        " figures may be too good, by at most so many texts."
     )
 
 
@@ -61,10 +61,13 @@ def lengths(found: Figures) -> str:
 def vocabulary(found: Figures) -> str:
     """Say how the number of embeddings follows from the vocabulary."""
     what = "word" if found["level"] == "word" else "symbol"
-    return (
+    labelled = "test" in found["splits"]
+    where = "occurs in the texts of training, validation and test" if labelled else "occurs"
+    said = (
         f"An embedding is a table with a row for every id: {count(found['vocab_size'])} rows here, one for each"
-        f" {what} that occurs and one for each of the specials .pad, .start, .end and .unk."
+        f" {what} that {where}, and one for each of the specials .pad, .start, .end and .unk."
     )
+    return said + (f" The row of a {what} of the test alone is never trained." if labelled else "")
 
 
 def padding_grows(found: Figures) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from elman.report.steps import Figures
-from elman.report.wording import count, listed
+from elman.report.wording import count, listed, percent
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,28 @@ def single_seeds(found: Findings) -> str:
         if len(step["options"].get("seeds", [0, 1])) == 1 and step["figures"].get("method") != "yardstick"
     ]
     return (
-        f"{listed(single)}: one seed each. Their intervals say how far chance in the choice of texts can move a figure,"
-        " not how far another seed would."
+        f"Trained with one seed: {listed(single)}. There an interval says how far other texts would move a figure, not"
+        " how far another seed would."
         if single
         else ""
+    )
+
+
+def texts_as_given(found: Findings) -> str:
+    """Say what an interval over seeds leaves out, and how much that is for the last of them."""
+    over = [
+        step
+        for step in found.done("classifier", "final")
+        if any(part["interval"] == "seeds" for part in step["figures"]["summary"].values())
+    ]
+    if not over:
+        return ""
+    run = over[-1]["figures"]["by_seed"][0]
+    ends = f"{percent(run['accuracy_low'])} to {percent(run['accuracy_high'])}"
+    return (
+        "An interval over seeds takes the texts as given. How far other texts would move an accuracy, that of a single"
+        f" run says (the first of {over[-1]['step']}: {ends}). What is expected of the test, and what is said of the"
+        " difference of two classifiers, reckons with both."
     )
 
 
@@ -86,8 +104,35 @@ def several_devices(found: Findings) -> str:
     elsewhere = [f"{listed(steps)} on {device}" for device, steps in trained.items() if device != most]
     return (
         f"Trained on another device than the rest ({most}): {listed(elsewhere)}. Times compare on one device alone,"
-        " with as many trainings beside each other."
+        " and only with as many trainings beside each other."
         if elsewhere
+        else ""
+    )
+
+
+def other_precision(found: Findings) -> str:
+    """Name what was tested after a training whose products were rounded otherwise than those of its validation."""
+    multiplied = {step["step"]: step["figures"].get("precision", []) for step in found.done()}
+    said = [
+        f"{step['step']} multiplied in {listed(here)}, {source} in {listed(there)}"
+        for step in found.done("final")
+        if (here := multiplied[step["step"]]) != (there := multiplied.get(source := step["figures"]["source"], here))
+    ]
+    return f"What was expected of a test rests on a training of another precision: {listed(said)}." if said else ""
+
+
+def explained_afterwards(found: Findings) -> str:
+    """Say that the data were described after the test texts had been opened."""
+    opened = min((step["figures"]["opening"]["time"] for step in found.done("final")), default=None)
+    late = [
+        step["step"]
+        for step in found.done("data")
+        if opened and step["time"] > opened and "near_training" in step["figures"]
+    ]
+    return (
+        f"How near the texts of {listed(late)} are to those of training was measured after the test texts had been"
+        " opened: it may explain what was found there, and foresaw nothing."
+        if late
         else ""
     )
 
@@ -146,9 +191,12 @@ def absent_steps(found: Findings) -> str:
 LIMITS: tuple[Callable[[Findings], str], ...] = (
     generated,
     single_seeds,
+    texts_as_given,
     best_epochs,
     one_pretraining,
     several_devices,
+    other_precision,
+    explained_afterwards,
     chosen_on_validation,
     test_not_measured,
     opened_before,

@@ -1,11 +1,12 @@
 """What the figures say of searches."""
 
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 from elman.progress import seconds
 from elman.report.steps import Steps
-from elman.report.wording import count, listed, nats, percent
+from elman.report.wording import count, listed, nats, percent, setting
 
 QUALITIES: dict[str, Callable[[float], str]] = {"val_accuracy": percent, "val_cross_entropy_nats": nats}
 """How what a search goes by is written."""
@@ -22,9 +23,15 @@ def searched(steps: Steps) -> list[tuple[str, str, list[str]]]:
 
 def found_best(steps: Steps) -> str:
     """Say how good the best trial of each search is, on validation."""
-    said = [f"{name} came to {QUALITIES[found['metric']](found['best']['value'])}" for name, found in steps.items()]
+    said = [f"{name} {QUALITIES[found['metric']](found['best']['value'])}" for name, found in steps.items()]
     metric = next(iter(steps.values()))["metric"].removeprefix("val_").replace("_", " ")
-    return f"Best on validation ({metric}): {'; '.join(said)}. A best of many trials is a little too good."
+    return f"Best on validation ({metric}): {listed(said)}. The best of many trials may owe some of that to luck."
+
+
+def nothing_better(steps: Steps) -> str:
+    """Name the searches whose best trial is the first, which tries the settings that a search begins with."""
+    first = [name for name, found in steps.items() if found["best"]["number"] == 0 and len(found["trials"]) > 1]
+    return f"Nothing better than the settings it began with was found by {listed(first)}." if first else ""
 
 
 def searched_equally(steps: Steps) -> str:
@@ -43,7 +50,7 @@ def searched_equally(steps: Steps) -> str:
         ahead = pick(known, key=lambda name: known[name])
         rest = listed([f"{name} {write(value)}" for name, value in known.items()])
         amount = f"{how(least)} trials each" if unit == "trials" else f"{how(least)} each"
-        said.append(f"after {amount} {ahead} is ahead on validation ({rest})")
+        said.append(f"after {amount} {ahead} has the best trial ({rest})")
     return f"Cut where the shortest search ends, {'; '.join(said)}." if said else ""
 
 
@@ -59,11 +66,32 @@ def still_rising(steps: Steps) -> str:
     return f"{listed(late)}: the best came in the last quarter of the trials, so more might be found." if late else ""
 
 
+def choices_settled(steps: Steps) -> str:
+    """Name the choices where every complete trial with the one was better than every one with the other."""
+    said = []
+    for name, found in steps.items():
+        sign = 1 if found["direction"] == "maximize" else -1
+        values: dict[tuple[str, str | bool], list[float]] = {}
+        for trial in found["trials"]:
+            for knob, choice in trial["params"].items() if trial["state"] == "complete" else ():
+                if isinstance(choice, str | bool):
+                    values.setdefault((knob, choice), []).append(sign * trial["value"])
+        said += [
+            f"in {name} each of {count(len(values[best]))} trials with `{best[0]}` {setting(best[1])} was better than"
+            f" each of {count(len(values[worse]))} with {setting(worse[1])}"
+            for best, worse in permutations(values, 2)
+            if best[0] == worse[0]
+            and min(len(values[best]), len(values[worse])) > 1
+            and min(values[best]) > max(values[worse])
+        ]
+    return f"Of the trials that came to their end: {'; '.join(said)}." if said else ""
+
+
 def what_mattered(steps: Steps) -> str:
-    """Name the knob that explains most of each search's spread."""
+    """Name the knob that sets the best trials of each search apart."""
     said = []
     for name, found in steps.items():
         if found["importance"]:
             knob = max(found["importance"], key=lambda key: found["importance"][key])
-            said.append(f"`{knob}` in {name} ({percent(found['importance'][knob])} of what the knobs explain)")
-    return f"What mattered most: {'; '.join(said)}." if said else ""
+            said.append(f"`{knob}` in {name} ({percent(found['importance'][knob])} of what all of them do)")
+    return f"What sets the best tenth of the trials apart most: {'; '.join(said)}." if said else ""

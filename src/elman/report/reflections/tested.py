@@ -1,5 +1,7 @@
 """What the figures say of the test, and of what was expected of it."""
 
+from itertools import combinations
+
 from elman.report.reflections.classifiers import highest
 from elman.report.steps import Steps, better_than_guessing
 from elman.report.wording import interval, listed, percent, points, with_interval
@@ -20,14 +22,20 @@ def best_on_test(steps: Steps) -> str:
 
 
 def as_expected(steps: Steps) -> str:
-    """Hold the test to what was expected: the order, and each interval."""
+    """Hold the test to what was expected: the order, and each interval. Chance may turn an order around."""
     tested = {name: found["summary"]["test_accuracy"]["mean"] for name, found in steps.items()}
-    by_test = sorted(steps, key=lambda name: -tested[name])
     by_expectation = sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"])
     said = []
     if len(steps) > 1:
-        found_order = "was found" if by_test == by_expectation else f"was not found, but {', then '.join(by_test)}"
-        said.append(f"The order that was expected, {', then '.join(by_expectation)}, {found_order}.")
+        turned = []
+        for first, second in combinations(by_expectation, 2):
+            expected = steps[first]["expected"]["accuracy"] - steps[second]["expected"]["accuracy"]
+            if expected > 0 > (found := tested[first] - tested[second]):
+                turned.append(
+                    f"{second} before {first} (by {points(-found)} percentage points, not {points(expected)} behind)"
+                )
+        but = f", but {listed(turned)}" if turned else ""
+        said.append(f"They came in the order that was expected{but}.")
     where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
     for name, found in steps.items():
         low, high = found["expected"]["low"], found["expected"]["high"]
@@ -38,26 +46,31 @@ def as_expected(steps: Steps) -> str:
 
 
 def shifted(steps: Steps) -> str:
-    """Say whether the test came out on one side of validation for all, and beyond the expectation for most."""
-    gaps = {}
-    outside = 0
+    """Say whether the test came out on one side of validation for all or all networks, and by more than expected."""
+    able = {name: found for name, found in steps.items() if better_than_guessing(found["expected"], found)}
+    networks = {name: found for name, found in able.items() if found.get("method") != "yardstick"}
+    every = "All" if len(able) == len(steps) else "All that do more than guess"
+    return _shifted(able, every) or _shifted(networks, "All networks")
+
+
+def _shifted(steps: Steps, all_of_them: str) -> str:
+    """Say that the test came out on one side of validation for all, and beyond the expectation for most."""
+    gaps, outside = {}, 0
     for name, found in steps.items():
         expected, mean = found["expected"], found["summary"]["test_accuracy"]["mean"]
-        if better_than_guessing(expected, found):
-            gaps[name] = mean - expected["accuracy"]
-            outside += not expected["low"] <= mean <= expected["high"]
+        gaps[name] = mean - expected["accuracy"]
+        outside += not expected["low"] <= mean <= expected["high"]
     below = all(gap < 0 for gap in gaps.values())
     if len(gaps) < 2 or 2 * outside <= len(gaps) or not (below or all(gap > 0 for gap in gaps.values())):
         return ""
     least, most = (pick(gaps, key=lambda name: abs(gaps[name])) for pick in (min, max))
     by = f"by {points(abs(gaps[least]))} ({least}) to {points(abs(gaps[most]))} ({most})"
-    rest = "" if len(gaps) == len(steps) else " that do more than guess"
     promised = (
         "too much, though they learnt from more texts since" if below else "too little; they have learnt from more"
     )
     return (
-        f"All{rest} came {'below' if below else 'above'} what they had on validation, {by} percentage points. It had"
-        f" promised {promised}."
+        f"{all_of_them} came {'below' if below else 'above'} what they had on validation, {by} percentage points. It"
+        f" had promised {promised}."
     )
 
 

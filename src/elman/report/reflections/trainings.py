@@ -13,8 +13,15 @@ def overfitting(steps: Steps) -> str:
         return ""
     if not past:
         return f"{listed(rest)} had not begun to overfit: the loss on validation was at its lowest at the end."
-    return f"Overfitting: the loss on validation rose while that on training still fell, of {listed(past)}." + (
-        f" {listed(rest)} had not come so far." if rest else ""
+    surer = [name for name, found in steps.items() if _turning_point(found) and _more_often_right(found)]
+    return (
+        f"Overfitting: the loss on validation rose while that on training still fell, of {listed(past)}."
+        + (
+            f" The accuracy of {listed(surer)} rose on all the same: more texts were right, and wrong ones surer."
+            if surer
+            else ""
+        )
+        + (f" {listed(rest)} had not come so far." if rest else "")
     )
 
 
@@ -34,15 +41,21 @@ def _turning_point(found: Figures) -> int:
     return lowest + 1 if val[-1] > val[lowest] and train[-1] < train[lowest] else 0
 
 
+def _more_often_right(found: Figures) -> bool:
+    """Return whether the last epoch has a higher accuracy than the one after which the loss began to rise."""
+    accuracies = [entry["val_accuracy"]["mean"] for entry in found["epochs"]]
+    return bool(accuracies[-1] > accuracies[_turning_point(found) - 1])
+
+
 def seeds_differ(steps: Steps) -> str:
     """Say how far apart the runs of different seeds are."""
     said = [
-        f"{name} from {percent(accuracy['least'])} to {percent(accuracy['most'])}"
+        f"{percent(accuracy['least'])} to {percent(accuracy['most'])} ({name})"
         for name, found in steps.items()
         if (accuracy := found["summary"].get("test_accuracy") or found["summary"]["val_accuracy"])["interval"]
         == "seeds"
     ]
-    return f"From seed to seed the accuracy runs, of {listed(said)}." if said else ""
+    return f"Across seeds the accuracy ranges from {listed(said)}." if said else ""
 
 
 def pretrained(steps: Steps) -> str:
