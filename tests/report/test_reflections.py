@@ -112,10 +112,12 @@ def test_a_ranking_turned_around_turns_the_conclusion_around() -> None:
 
 def test_of_all_pairs_those_that_can_be_told_apart_are_named() -> None:
     found = comparison({("a", "b"): True, ("a", "c"): True, ("b", "c"): False})
-    assert say.ranking(found) == "Of 3 pairs 2 can be told apart: a is better than b and c."
+    assert say.ranking(found) == "Of 3 pairs 2 can be told apart: the best first, a, b, c; but b cannot be told from c."
+    few = comparison({("a", "b"): False, ("a", "c"): True, ("b", "c"): False})
+    assert say.ranking(few) == "Of 3 pairs 1 can be told apart: a is better than c."
     pairs = dict.fromkeys([("a", "b"), ("a", "c"), ("b", "c")], False)
     assert say.ranking(comparison(pairs)) == "No two of a, b and c can be told apart."
-    assert say.ranking(comparison(dict.fromkeys(pairs, True))) == "All can be told apart; the best first: a, b, c."
+    assert say.ranking(comparison(dict.fromkeys(pairs, True))) == "All can be told apart: the best first, a, b, c."
     against = comparison({("a", "c"): True, ("b", "c"): False}) | {"against": "c"}
     assert say.ranking(against).startswith("a is better than c by 1.24 percentage points")
     assert say.ranking(against).endswith("; b cannot be told from c.")

@@ -3,6 +3,9 @@
 from elman.report.steps import Figures, Steps, better_than_guessing
 from elman.report.wording import count, listed, percent, plain, with_interval
 
+MOST_NAMED = 5
+"""More names in one sentence are no longer read."""
+
 ALPHA = 0.05
 """More than chance is what chance does in fewer cases than this."""
 
@@ -15,7 +18,8 @@ def best_classifier(steps: Steps) -> str:
 def highest(steps: Steps, measure: str, split: str) -> str:
     best = max(steps, key=lambda name: steps[name]["summary"][measure]["mean"])
     accuracy = steps[best]["summary"][measure]
-    highest = f", the highest of {listed(list(steps))}" if len(steps) > 1 else ""
+    others = listed(list(steps)) if len(steps) <= MOST_NAMED else f"all {count(len(steps))}"
+    highest = f", the highest of {others}" if len(steps) > 1 else ""
     return f"{best} classifies {with_interval(accuracy)} of the {split} texts rightly{highest}."
 
 

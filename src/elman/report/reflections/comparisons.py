@@ -46,9 +46,13 @@ def ranking(found: Figures) -> str:
     if not apart:
         return f"No two of {listed(order)} can be told apart."
     if apart == len(pairs):
-        return f"All can be told apart; the best first: {', '.join(order)}."
-    said = "; ".join(f"{better} is better than {listed(worse)}" for better, worse in beaten.items())
-    return f"Of {count(len(pairs))} pairs {count(apart)} can be told apart: {said}."
+        return f"All can be told apart: the best first, {', '.join(order)}."
+    if 2 * apart > len(pairs):
+        equal = [_of_pair(found, pair) for pair in pairs if not pair["apart"]]
+        how = f"the best first, {', '.join(order)}; but {'; '.join(equal)}"
+    else:
+        how = "; ".join(f"{better} is better than {listed(worse)}" for better, worse in beaten.items())
+    return f"Of {count(len(pairs))} pairs {count(apart)} can be told apart: {how}."
 
 
 def _of_pair(found: Figures, pair: Figures) -> str:
