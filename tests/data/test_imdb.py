@@ -8,9 +8,9 @@ import shutil
 import socket
 import tarfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from string import ascii_lowercase
 
 import numpy as np
 import pytest
@@ -19,9 +19,9 @@ from elman.config import DataConfig, RunConfig
 from elman.data import imdb
 from elman.data.course import load_imdb
 from elman.data.describe import describe
+from elman.data.films import shared_films
 from elman.data.imdb import CONTENT, open_imdb, validation_places
 from elman.data.ledger import openings
-from elman.data.nearness import nearness
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, RunError, TestSplitLocked
 from elman.files import write_json
@@ -331,29 +331,58 @@ def test_validation_texts_that_are_trained_on_are_counted(make_archive: Callable
     assert found["duplicates"]["val_in_train"] == found["splits"]["val"]["sequences"] == 8
 
 
-@pytest.mark.parametrize(("rare", "shared"), [(20, 3), (6, 2), (5, 2)])
-def test_texts_that_share_rare_words_with_training_texts_are_counted(
-    make_archive: Callable[..., Path], reviews: Reviews, monkeypatch: pytest.MonkeyPatch, rare: int, shared: int
+def addresses(chance: random.Random) -> Reviews:
+    """Which of five films each review of the archive tells of, in the published layout."""
+    kinds = {"train": ("pos", "neg", "unsup"), "test": ("pos", "neg")}
+    return {
+        f"aclImdb/{split}/urls_{kind}.txt": "".join(f"http://film/{chance.randrange(5)}\n" for _ in range(20)).encode()
+        for split, names in kinds.items()
+        for kind in names
+    }
+
+
+@pytest.mark.parametrize("unpack", [False, True])
+def test_every_review_keeps_its_film(
+    make_archive: Callable[..., Path], reviews: Reviews, tmp_path: Path, unpack: bool
 ) -> None:
-    monkeypatch.setattr("elman.data.nearness.RARE", rare)
-    monkeypatch.setattr("elman.data.nearness.SHARED", shared)
-    chance, cast = random.Random(0), [f"name{letter}" for letter in ascii_lowercase]
-    films = {name: f"film {' '.join(chance.sample(cast, 5))}".encode() for name in sorted(reviews)}
-    dataset = opened(make_archive(films))
-    found, texts = nearness(dataset), [set(ids.tolist()) for ids in dataset.split("train")]
+    told = {f"{name}": f"film {place} {name}".encode() for place, name in enumerate(reviews)}
+    named = addresses(random.Random(0))
+    source = make_archive(told | named)
+    dataset = opened(unpacked(source, tmp_path / "folder") if unpack else source)
+    assert dataset.texts is not None
+    numbers: dict[bytes, set[int]] = {}
+    for split in ("train", "val", "test", "unlabelled"):
+        for i, film in enumerate(dataset.texts.films(split)):
+            part, kind, file = dataset.texts.text(split, i).split("/")[1:]
+            address = named[f"aclImdb/{part}/urls_{kind}.txt"].splitlines()[int(file.partition("_")[0])]
+            numbers.setdefault(address, set()).add(int(film))
+    assert sorted(numbers.values(), key=min) == [{number} for number in range(5)]
+
+
+def test_films_that_are_trained_on_are_counted(make_archive: Callable[..., Path], reviews: Reviews) -> None:
+    named = addresses(random.Random(1)) | {"aclImdb/test/urls_pos.txt": b"http://film/9\n" * 20}
+    dataset = opened(make_archive(reviews | named))
+    found = shared_films(dataset)
     assert found is not None
-    seldom = {word for text in texts for word in text if sum(word in other for other in texts) <= rare}
+    films = {split: dataset.texts.films(split).tolist() for split in ("train", "val", "test")}
     for split in ("val", "test"):
-        near = [
-            any(len(set(ids.tolist()) & text & seldom) >= shared for text in texts) for ids in dataset.splits[split]
-        ]
-        assert found[split]["share"] == pytest.approx(sum(near) / len(near))
+        shared = [film in films["train"] for film in films[split]]
+        assert found[split]["share"] == pytest.approx(sum(shared) / len(shared))
         assert 0 <= found[split]["low"] <= found[split]["share"] <= found[split]["high"] <= 1
-        assert 0 < sum(near) < len(near)  # so that each text counts
+    assert found["test"]["share"] == 0.5
+    train, val = dataset.splits["train"], dataset.splits["val"]
+    right = []
+    for film, label in zip(films["val"], val.labels, strict=True):
+        said = Counter(other for of, other in zip(films["train"], train.labels, strict=True) if of == film)
+        best = [each for each in (0, 1) if said[each] == max(said[0], said[1])]
+        right.append((label in best) / len(best))
+    assert found["val_by_film"] == pytest.approx(sum(right) / len(right))
 
 
-def test_without_its_rare_words_no_text_is_said_to_be_far(archive: Path) -> None:
-    assert nearness(opened(archive).limited(8, None)) is None
+def test_without_the_lists_nothing_is_said_of_films(make_archive: Callable[..., Path], reviews: Reviews) -> None:
+    assert shared_films(opened(make_archive(reviews))) is None
+    some = {"aclImdb/train/urls_pos.txt": b"http://film/1\n" * 20}
+    assert shared_films(opened(make_archive(reviews | some, "other.tar.gz"))) is None
 
 
 LETTERS = str.maketrans("0123456789", "abcdefghij")
@@ -377,8 +406,9 @@ def test_the_real_archive_has_the_published_counts(real_imdb: str) -> None:
     assert (test["sequences"], test["tokens"], test["length_min"], test["length_max"]) == (25_000, 5_787_563, 6, 2_297)
     assert (test["length_median"], round(test["length_mean"], 1)) == (174, 231.5)
     assert found["splits"]["unlabelled"]["sequences"] == 50_000
-    near = found["near_training"]
-    assert (round(near["val"]["share"], 2), round(near["test"]["share"], 2)) == (0.27, 0.07)
+    films = found["films"]
+    assert [films["val"]["share"], films["test"]["share"]] == [4_789 / 5_000, 23 / 25_000]
+    assert round(films["val_by_film"], 3) == 0.849
     assert found["duplicates"] | {"groups": 412, "across_splits": 123, "label_conflicts": 0} == found["duplicates"]
     whole = dataset.split("train").joined(dataset.split("val"))
     shortest = whole[int(whole.lengths.argmin())]

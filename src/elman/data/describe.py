@@ -1,4 +1,4 @@
-"""What a data set holds: counts, lengths, classes, duplicates within and across splits, how near these are."""
+"""What a data set holds: counts, lengths, classes, duplicates within and across splits, films that these share."""
 
 import hashlib
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from elman.data.dataset import Dataset
-from elman.data.nearness import nearness
+from elman.data.films import shared_films
 from elman.sequences import Sequences
 
 
@@ -21,7 +21,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
     splits = dict(dataset.splits)
     if "test" in splits:
         splits["train"] = splits["train"].joined(splits["val"])
-    near = nearness(dataset) if "test" in splits and dataset.level == "word" else None
+    films = shared_films(dataset) if "test" in splits else None
     return {
         "name": dataset.name,
         "level": dataset.level,
@@ -31,7 +31,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "most_frequent": dataset.vocab.tokens[4:15],
         "splits": {name: _split(part, dataset) for name, part in splits.items()},
         **({"duplicates": _duplicates(dataset, splits["train"])} if "test" in splits else {}),
-        **({"near_training": near} if near else {}),
+        **({"films": films} if films else {}),
     }
 
 

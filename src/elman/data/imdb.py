@@ -36,6 +36,8 @@ MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
 """Of the published archive, 84,125,825 bytes."""
 CONTENT = "a6941b04003882727d51e9c843fd00652b26ed21416e20f3debe913f09a0b8f0"
 """What :attr:`Dataset.checksum` is for the published reviews, in whatever archive they came."""
+FORMAT = 2
+"""Of what is prepared: an entry of an earlier version is left alone, and the source read anew."""
 PATIENCE_SECONDS = 8.0
 """How long to wait for a network that may not be there."""
 
@@ -83,7 +85,7 @@ def find_entry(source: str | None) -> Path:
         if not path.exists():
             raise DataError(f"There is no IMDb archive at {named}.", "Give --imdb or ELMAN_IMDB the path of one.")
         return _entry_of(unpacked(path) if path.is_dir() else path)
-    for known in cache_root().glob("imdb/[!.]*/source.json"):  # not one that another process is making
+    for known in cache_root().glob(f"imdb/[!.]*-{FORMAT}/source.json"):  # not one that another process is making
         if read_json(known)["checksum"] == CONTENT:
             return known.parent
     return _entry_of(download())
@@ -166,7 +168,7 @@ def _texts(directory: Path, places: dict[SplitName, NDArray[np.int64]]) -> Texts
 
 
 def _entry_of(source: Path) -> Path:
-    entry = cache_root() / "imdb" / _fingerprint(source)
+    entry = cache_root() / "imdb" / f"{_fingerprint(source)}-{FORMAT}"
     if not entry.exists():
         prepare_source(source, entry)
     return entry

@@ -3,7 +3,7 @@
 A cache entry is a folder; it, and each level in it, appears under its name only when it is whole:
 
     source.json                   where it came from, and the checksum of its content
-    texts/PART/                   the reviews as written, and their classes
+    texts/PART/                   the reviews as written, their classes, and the number of each one's film
     word/, char/                  vocab.json; PART/ as ids, short to long; order/PART.npy: which text each is
 
 ``PART`` is train, test or unlabelled. Reviews of one length keep the archive's order, so the course's validation
@@ -83,9 +83,12 @@ def prepare_level(entry: Path, level: Level) -> None:
 
 def _keep_texts(parts: dict[Any, list[Review]], directory: Path) -> str:
     checksum = hashlib.sha256()
+    films: defaultdict[str, int] = defaultdict(count().__next__)
+    films[""] = -1  # nobody tells
     for part, reviews in parts.items():
         save_texts([review.text for review in reviews], directory / "texts" / part)
         np.save(directory / "texts" / part / "classes.npy", np.array([r.label for r in reviews], np.int64))
+        np.save(directory / "texts" / part / "films.npy", np.array([films[r.film] for r in reviews], np.int64))
         checksum.update(f"{part} {len(reviews)}\n".encode())
         for review in reviews:
             checksum.update(f"{review.label} {len(review.text)} {review.text}\n".encode())

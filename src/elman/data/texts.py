@@ -27,6 +27,12 @@ class Texts:
         directory, order = self.places[split]
         return Sequences.load(directory)[int(order[i])].astype(np.uint8).tobytes().decode("utf-8")
 
+    def films(self, split: SplitName) -> NDArray[np.int64]:
+        """Return for each sequence of ``split`` the number of the film that it tells of, −1 where nobody says which."""
+        directory, order = self.places[split]
+        numbers: NDArray[np.int64] = np.load(directory / "films.npy")[order]
+        return numbers
+
 
 def save_texts(texts: list[str], directory: Path) -> None:
     """Write texts as one flat array of UTF-8 bytes."""

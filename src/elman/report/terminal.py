@@ -58,8 +58,8 @@ def print_description(description: dict[str, Any]) -> None:
     console.print(table)
     if found := description.get("duplicates"):
         console.print(_repeated(found), highlight=False)
-    if found := description.get("near_training"):
-        console.print(_near(found), highlight=False)
+    if found := description.get("films"):
+        console.print(_films(found), highlight=False)
 
 
 def _repeated(found: dict[str, int]) -> str:
@@ -70,10 +70,10 @@ def _repeated(found: dict[str, int]) -> str:
     )
 
 
-def _near(found: dict[str, Any]) -> str:
+def _films(found: dict[str, Any]) -> str:
     return (
-        f"Texts that share {found['shared']} words or more with one training text, each in at most {found['rare']} of"
-        f" them: {found['val']['share']:.1%} of val, {found['test']['share']:.1%} of test."
+        f"Texts on a film that is trained on too: {found['val']['share']:.1%} of val, {found['test']['share']:.1%} of"
+        f" test. Of val, the film alone tells the class of {found['val_by_film']:.1%}."
     )
 
 

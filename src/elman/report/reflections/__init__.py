@@ -21,7 +21,7 @@ from elman.report.reflections.data import (
     lengths,
     padding_grows,
     sorting_helps,
-    validation_is_nearer,
+    validation_shares_films,
     vocabulary,
 )
 from elman.report.reflections.language_models import (
@@ -52,7 +52,7 @@ from elman.report.reflections.trainings import clipping_acted, overfitting, pret
 from elman.report.steps import Steps
 
 REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
-    "data": (leakage, validation_is_nearer, lengths, vocabulary),
+    "data": (leakage, validation_shares_films, lengths, vocabulary),
     "padding": (padding_grows, sorting_helps),
     "classifier": (
         best_classifier,

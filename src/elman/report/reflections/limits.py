@@ -125,13 +125,11 @@ def explained_afterwards(found: Findings) -> str:
     """Say that the data were described after the test texts had been opened."""
     opened = min((step["figures"]["opening"]["time"] for step in found.done("final")), default=None)
     late = [
-        step["step"]
-        for step in found.done("data")
-        if opened and step["time"] > opened and "near_training" in step["figures"]
+        step["step"] for step in found.done("data") if opened and step["time"] > opened and "films" in step["figures"]
     ]
     return (
-        f"How near the texts of {listed(late)} are to those of training was measured after the test texts had been"
-        " opened: it may explain what was found there, and foresaw nothing."
+        f"Which texts of {listed(late)} tell of the same films was measured after the test texts had been opened: it"
+        " may explain what was found there, and foresaw nothing."
         if late
         else ""
     )
