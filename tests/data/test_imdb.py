@@ -379,6 +379,37 @@ def test_films_that_are_trained_on_are_counted(make_archive: Callable[..., Path]
     assert found["val_by_film"] == pytest.approx(sum(right) / len(right))
 
 
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_whole_films_are_held_out(make_archive: Callable[..., Path], reviews: Reviews, level: str) -> None:
+    named = {
+        name: "".join(f"http://film/{i // 3}\n" for i in range(20)).encode() for name in addresses(random.Random(0))
+    }
+    source = make_archive(reviews | named)
+    dataset = opened(source, hold_out="films", level=level)
+    train, val = (set(dataset.texts.films(split).tolist()) for split in ("train", "val"))
+    assert not train & val
+    assert 8 <= len(dataset.split("val")) < 8 + 6  # a fifth, and at most a film more
+    assert len(dataset.split("train")) + len(dataset.split("val")) == 40
+    by_chance = opened(source, level=level)
+    assert dataset.checksum == by_chance.checksum
+    texts = {
+        name: sorted(of.texts.text(split, i) for split in ("train", "val") for i in range(len(of.split(split))))
+        for name, of in (("films", dataset), ("chance", by_chance))
+    }
+    assert texts["films"] == texts["chance"]
+    assert shared_films(dataset)["val"]["share"] == 0
+
+
+def test_films_that_are_not_known_cannot_be_held_out(make_archive: Callable[..., Path], reviews: Reviews) -> None:
+    with pytest.raises(DataError, match="does not say which films"):
+        opened(make_archive(reviews), hold_out="films")
+    one = dict.fromkeys(addresses(random.Random(0)), b"http://film/1\n" * 20)
+    with pytest.raises(DataError, match="too few films"):
+        opened(make_archive(reviews | one, "other.tar.gz"), hold_out="films")
+    with pytest.raises(ConfigError, match="--hold-out is for imdb"):
+        open_dataset(DataConfig(name="negation", hold_out="films"))
+
+
 def test_without_the_lists_nothing_is_said_of_films(make_archive: Callable[..., Path], reviews: Reviews) -> None:
     assert shared_films(opened(make_archive(reviews))) is None
     some = {"aclImdb/train/urls_pos.txt": b"http://film/1\n" * 20}
@@ -409,6 +440,9 @@ def test_the_real_archive_has_the_published_counts(real_imdb: str) -> None:
     films = found["films"]
     assert [films["val"]["share"], films["test"]["share"]] == [4_789 / 5_000, 23 / 25_000]
     assert round(films["val_by_film"], 3) == 0.849
+    by_film = shared_films(open_imdb(DataConfig(hold_out="films")))
+    assert by_film is not None
+    assert (by_film["val"]["share"], by_film["val_by_film"]) == (0, 0.5)
     assert found["duplicates"] | {"groups": 412, "across_splits": 123, "label_conflicts": 0} == found["duplicates"]
     whole = dataset.split("train").joined(dataset.split("val"))
     shortest = whole[int(whole.lengths.argmin())]

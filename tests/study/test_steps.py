@@ -136,14 +136,14 @@ def test_samples_are_shown_in_parts_that_make_them_up(smoke_study: Path) -> None
         assert (string["wrong"] == "") == law.in_support(text)
 
 
-def classifier(right: list[list[int]], checksum: str = "a", level: str = "word") -> dict[str, Any]:
+def classifier(right: list[list[int]], checksum: str = "a", level: str = "word", **data: str) -> dict[str, Any]:
     """Results of a classifier whose runs were right (1) or wrong (0) of each text."""
     accuracies = [float(np.mean(run)) for run in right]
     sure = [np.log(np.array([[0.9, 0.1] if each else [0.1, 0.9] for each in run], np.float32)) for run in right]
     return {
         "kind": "classifier",
         "figures": {
-            "data": {"checksum": checksum, "level": level},
+            "data": {"checksum": checksum, "level": level, **data},
             "labels": packed_labels(np.zeros(len(right[0]), np.int64)),
             "class_names": ["one", "other"],
             "summary": {"val_accuracy": figure_over_seeds(accuracies, (0.0, 1.0))},
@@ -273,6 +273,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         {"a": one},
         {"a": one, "b": classifier([[1, 0]], "b")},
         {"a": one, "b": classifier([[1, 0]], level="char")},  # whose texts lie in another order
+        {"a": one, "b": classifier([[1, 0]], held_out="films")},  # which are other texts
         {"a": one, "b": {"kind": "data", "figures": {}}},
     ):
         with pytest.raises(ConfigError, match="compare"):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from elman.config import SplitName
+from elman.config import HeldOut, SplitName
 from elman.data.texts import Texts
 from elman.errors import DataError, TestSplitLocked
 from elman.languages import Language
@@ -31,6 +31,8 @@ class Dataset:
         SHA-256 of the content: the same for the same texts and labels, wherever they came from.
     source
         Where it was read, for a person.
+    held_out
+        What was kept together when validation was drawn: None where that was each text by itself.
     texts
         The texts as they were written, or None where the source did not hold them.
     language
@@ -44,6 +46,7 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     source: str
+    held_out: HeldOut | None = None
     texts: Texts | None = None
     language: Language | None = None
 

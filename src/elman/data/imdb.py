@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from elman.config import DataConfig, SplitName
+from elman.config import DataConfig, HeldOut, SplitName
 from elman.data.archive import unpacked
 from elman.data.dataset import Dataset
 from elman.data.prepare import prepare_level, prepare_source
@@ -58,9 +58,9 @@ def open_imdb(config: DataConfig) -> Dataset:
     Raises
     ------
     DataError
-        It cannot be found, or what was found is damaged.
+        It cannot be found, what was found is damaged, or films are to be held out that it does not name.
     """
-    return _open(prepared_level(config.imdb, config.level))
+    return _open(prepared_level(config.imdb, config.level), config.hold_out)
 
 
 def prepared_level(source: str | None, level: Level) -> Path:
@@ -106,6 +106,32 @@ def validation_places(size: int, count: int = VALIDATION_REVIEWS, seed: int = VA
     return held_out
 
 
+def film_places(films: NDArray[np.int64], count: int, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:
+    """Return which reviews are held out where whole films are: at least ``count``, and at most a film more.
+
+    Parameters
+    ----------
+    films
+        (reviews,), the number of the film that each tells of; −1 where nobody says which.
+
+    Raises
+    ------
+    DataError
+        It is not known of every review, or nothing would be left.
+    """
+    if films.min() < 0:
+        raise DataError("The source does not say which films its reviews tell of.", "Leave out --hold-out films.")
+    numbers, sizes = np.unique(films, return_counts=True)
+    order = random.Random(seed).sample(range(len(numbers)), k=len(numbers))
+    drawn = order[: int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1]
+    held_out = np.isin(films, numbers[drawn])
+    if held_out.all():
+        raise DataError(
+            f"All {len(films)} reviews tell of too few films to hold some out.", "Leave out --hold-out films."
+        )
+    return held_out
+
+
 def download() -> Path:
     """Fetch the published archive into the cache, its checksum compared, and return its path.
 
@@ -127,14 +153,15 @@ def download() -> Path:
         meter.close()
 
 
-def _open(directory: Path) -> Dataset:
+def _open(directory: Path, hold_out: HeldOut | None) -> Dataset:
     source = read_json(directory.parent / "source.json")
     train, test = Sequences.load(directory / "train"), Sequences.load(directory / "test")
     if len(train) < FEWEST_REVIEWS:
         raise DataError(
             f"{source['source']} holds {len(train)} training reviews.", f"It takes {FEWEST_REVIEWS} to hold some out."
         )
-    held_out = validation_places(len(train), count=min(VALIDATION_REVIEWS, len(train) // 5))
+    count = min(VALIDATION_REVIEWS, len(train) // 5)
+    held_out = validation_places(len(train), count) if hold_out is None else film_places(_films(directory), count)
     places: dict[SplitName, NDArray[np.int64]] = {
         "train": np.flatnonzero(~held_out),
         "val": np.flatnonzero(held_out),
@@ -152,8 +179,15 @@ def _open(directory: Path) -> Dataset:
         class_names=("positive", "negative"),
         checksum=checksum_of(directory),
         source=source["source"],
+        held_out=hold_out,
         texts=_texts(directory, places),
     )
+
+
+def _films(directory: Path) -> NDArray[np.int64]:
+    places: dict[SplitName, NDArray[np.int64]] = {"train": np.arange(len(Sequences.load(directory / "train")))}
+    texts = _texts(directory, places)
+    return np.array([-1]) if texts is None else texts.films("train")
 
 
 def _texts(directory: Path, places: dict[SplitName, NDArray[np.int64]]) -> Texts | None:

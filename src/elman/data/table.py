@@ -18,7 +18,7 @@ DATASETS: dict[str, Callable[[DataConfig], Dataset]] = {
 
 
 READ_FROM = {
-    "imdb": ("imdb",),
+    "imdb": ("imdb", "hold_out"),
     "generated reviews": ("synthetic_size", "synthetic_sentences", "synthetic_noise"),
     "formal languages": ("strings", "held_out_strings", "folds", "fold", "data_seed", "max_symbols"),
 }

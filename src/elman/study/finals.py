@@ -54,7 +54,7 @@ def write_hypothesis(work: Work) -> dict[str, Any]:
             f"Nothing can be expected of {', '.join(figures) or 'no step'}.",
             "Let the hypothesis need classifiers and yardsticks that were measured on the same validation texts.",
         )
-    [(checksum, _)] = data
+    [(checksum, *_)] = data
     expected = [_expected(work, name) for name in figures]
     expected.sort(key=lambda entry: -entry["accuracy"])
     content = json.dumps({"data": checksum, "expected": expected}, indent=2) + "\n"
@@ -176,7 +176,7 @@ def everything(dataset: Dataset) -> Dataset:
     """Return the data with validation moved into the training texts; what stays of it only shows how training goes."""
     train, val = dataset.split("train"), dataset.split("val")
     few = val.select(np.arange(min(SEEN_WHILE_TRAINING, len(val))))
-    return replace(dataset, splits={**dataset.splits, "train": train.joined(val), "val": few})
+    return replace(dataset, splits={**dataset.splits, "train": train.joined(val), "val": few}, held_out=None)
 
 
 def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> Opening:

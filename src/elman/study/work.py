@@ -170,11 +170,12 @@ def identity(dataset: Dataset) -> dict[str, Any]:
         "level": dataset.level,
         "checksum": dataset.checksum,
         "vocab_size": len(dataset.vocab),
+        **({"held_out": dataset.held_out} if dataset.held_out else {}),
         "sequences": {name: len(part) for name, part in dataset.splits.items()},
     }
 
 
-def texts_of(figures: dict[str, Any]) -> tuple[str, str]:
+def texts_of(figures: dict[str, Any]) -> tuple[str, str, str | None]:
     """Return what two steps share that measured on the same texts in the same order (they lie by lengths in tokens).
 
     Parameters
@@ -182,7 +183,7 @@ def texts_of(figures: dict[str, Any]) -> tuple[str, str]:
     figures
         With the :func:`identity` of their ``data``.
     """
-    return figures["data"]["checksum"], figures["data"]["level"]
+    return figures["data"]["checksum"], figures["data"]["level"], figures["data"].get("held_out")
 
 
 def check_seeds(seeds: list[int]) -> None:
