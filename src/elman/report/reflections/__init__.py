@@ -52,7 +52,7 @@ from elman.report.reflections.trainings import clipping_acted, overfitting, pret
 from elman.report.steps import Steps
 
 REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
-    "data": (leakage, validation_shares_films, lengths, vocabulary),
+    "data": (validation_shares_films, leakage, lengths, vocabulary),
     "padding": (padding_grows, sorting_helps),
     "classifier": (
         best_classifier,
