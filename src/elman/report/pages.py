@@ -33,12 +33,13 @@ MARKDOWN = "markdown_strict" + "".join(
 """What is understood: what GitHub understands too, and nothing that a sample could mean by accident."""
 
 IMAGE = re.compile(r'<img\b[^>]*?\bsrc="(figures/[^"]+\.svg)"[^>]*?/?>')
+SUMMARY = re.compile(r"<details><summary>(.*?)</summary>")
 ALT = re.compile(r'\balt="([^"]*)"')
 
 
 def write_html(directory: Path, source: str) -> Path:
     """Write ``report.html`` from Markdown whose figures lie in ``directory``; return its path."""
-    options = ["--toc", "--toc-depth=2", "--shift-heading-level-by=-1", "--syntax-highlighting=none"]
+    options = ["--toc", "--toc-depth=1", "--shift-heading-level-by=-1", "--syntax-highlighting=none"]
     page = _converted(source, "html5", "page.html", options)
     path = directory / "report.html"
     write_text(path, IMAGE.sub(lambda image: _inline(directory, image), page))
@@ -46,7 +47,11 @@ def write_html(directory: Path, source: str) -> Path:
 
 
 def write_pdf(directory: Path, source: str) -> Path:
-    """Write ``report.pdf`` from Markdown whose figures lie in ``directory``; return its path."""
+    """Write ``report.pdf`` from Markdown whose figures lie in ``directory``; return its path.
+
+    On paper nothing unfolds: the line that would becomes a heading.
+    """
+    source = SUMMARY.sub(r"#### \1", source)
     document: Any = _converted(source, "typst", "page.typ", ["--shift-heading-level-by=-1"]).encode()
     path = directory / "report.pdf"
     with new_file(path) as partial:

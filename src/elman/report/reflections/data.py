@@ -41,7 +41,7 @@ def validation_shares_films(found: Figures) -> str:
     if val["low"] <= test["high"]:
         return f"{shares}: what a model remembers of a film helps it no more on validation than on the test."
     return (
-        f"{shares}. Who knows nothing but the film, and says what most training texts on it say, is right of"
+        f"{shares}. Who knows nothing but the film, and says what most training texts on it say, is right about"
         f" {percent(films['val_by_film'])} of the validation texts. So a model that remembers films is helped there by"
         " what will not help it on the test: validation promises too much."
     )

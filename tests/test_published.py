@@ -1,0 +1,52 @@
+"""What is published of the full study is what its result files say: the report beside them, the table in the README."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from elman.report.study import write_report
+
+ROOT = Path(__file__).parents[1]
+STUDY = ROOT / "docs" / "study"
+ROW = re.compile(r"^\| `(\S+)` \| ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\) \| (\d+) \| ([\d.]+)% \|$", re.MULTILINE)
+TOGETHER = re.compile(r"^\| `(\S+)` \| ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\) \| [a-zA-Z, -]+ \|$", re.MULTILINE)
+
+
+def of_test(entry: dict[str, float]) -> list[str]:
+    return [f"{100 * entry[f'test_accuracy_{part}']:.2f}" for part in ("mean", "low", "high")]
+
+
+def test_the_tables_in_the_readme_are_those_of_the_result_files() -> None:
+    found = json.loads((STUDY / "results.json").read_text())["classification"]
+    readme = (ROOT / "README.md").read_text()
+    rows, together = ROW.findall(readme), TOGETHER.findall(readme)
+    assert len(rows) == 8
+    for name, mean, low, high, seeds, val in rows:
+        assert [mean, low, high] == of_test(found[name])
+        assert int(seeds) == len(found[name]["seeds"])
+        assert val == f"{100 * found[name]['val_accuracy_mean']:.2f}"
+    assert len(together) == 4
+    for name, *figures in together:
+        assert figures == of_test(found[name])
+
+
+def test_the_report_is_what_its_result_files_say(tmp_path: Path) -> None:
+    copy = tmp_path / "study"
+    shutil.copytree(STUDY, copy, ignore=shutil.ignore_patterns("runs", "report.*", "figures"))
+    write_report(copy)
+    assert (copy / "report.md").read_text() == (STUDY / "report.md").read_text()
+    figures = {path.name for path in (STUDY / "figures").iterdir()}
+    assert figures == {path.name for path in (copy / "figures").iterdir()}
+
+
+def test_the_test_split_was_opened_once() -> None:
+    [opening] = json.loads((STUDY / "ledger.json").read_text())
+    assert opening["earlier"] == 0
+
+
+@pytest.mark.parametrize("path", sorted(STUDY.glob("*.json")) + sorted(STUDY.glob("results/**/*.json")), ids=str)
+def test_no_path_of_a_machine_is_published(path: Path) -> None:
+    assert not re.search(r'"(/|[A-Za-z]:\\\\)\w+/', path.read_text())
