@@ -165,6 +165,19 @@ def test_texts_of_one_word_hold_nothing_to_predict(pretrained: RunConfig, datase
         pretrain(pretrained, replace(dataset, splits=splits), lambda _: None)
 
 
+def test_what_is_held_out_of_the_labelled_texts_changes_nothing_that_unlabelled_ones_teach(
+    pretrained: RunConfig, dataset: Dataset
+) -> None:
+    by_films = pretrained.with_tables({"data": {"hold_out": "films"}}, "test")
+    other_split = replace(dataset, held_out="films-0123")
+    assert pretrain(by_films, other_split, lambda _: None).path != pretrain(pretrained, dataset, lambda _: None).path
+    unlabelled = Sequences.from_lists([[5, 6, 7], [8, 9, 10]])
+    more, other_more = (
+        replace(each, splits={**each.splits, "unlabelled": unlabelled}) for each in (dataset, other_split)
+    )
+    assert pretrain(by_films, other_more, lambda _: None).path == pretrain(pretrained, more, lambda _: None).path
+
+
 def test_texts_of_one_word_are_passed_over(pretrained: RunConfig, dataset: Dataset) -> None:
     single = pretrained.with_tables({"batches": {"batch_size": 1}, "loop": {"pretrain_epochs": 1}}, "test")
     train_split = Sequences.from_lists([[5], [6, 7], [8, 9, 10]], [0, 1, 0])

@@ -53,7 +53,8 @@ class DataConfig:
     """Where IMDb lies: the archive, its unpacked folder, or the course's pickle. [environment: ELMAN_IMDB]"""
     hold_out: HeldOut | None = None
     """IMDb only: hold whole films out, so that no review of a film that is validated on is trained on; the test is like
-    that. Without it reviews are drawn one by one, as the course does, and nearly all of their films are trained on."""
+    that, but for one film. Without it reviews are drawn one by one, as the course does, and nearly all of their films
+    are trained on."""
     level: Level = "word"
     """One token a word, or one a character."""
     vocab_size: int | None = None

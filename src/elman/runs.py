@@ -77,7 +77,7 @@ class Run:
         identity = {
             "name": dataset.name,
             "level": dataset.level,
-            "checksum": dataset.checksum,
+            "checksum": dataset.fingerprint,
             "source": dataset.source,
         }
         with new_directory(path) as partial:
@@ -130,7 +130,7 @@ class Run:
 
     @property
     def checksum(self) -> str:
-        """That of the data."""
+        """The fingerprint of the data."""
         checksum: str = self._about_data("checksum")
         return checksum
 
@@ -196,7 +196,7 @@ class Run:
         RunError
             It is other data.
         """
-        if dataset.checksum != self.checksum or dataset.vocab.tokens != self.vocab().tokens:
+        if dataset.fingerprint != self.checksum or dataset.vocab.tokens != self.vocab().tokens:
             if dataset.language is not None:
                 raise RunError(f"{self.path} was trained on other strings of {dataset.name}.", "Train anew.")
             raise RunError(

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -137,6 +137,9 @@ def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
     if config.loop.pretrain_epochs is None:
         return None
     wanted = pretraining_of(config)
+    if "unlabelled" in dataset.splits:  # it reads these alone: what is held out of the labelled ones does not matter
+        wanted = replace(wanted, data=replace(wanted.data, hold_out=None))
+        dataset = replace(dataset, held_out="")
     path = pretrained_path(wanted, dataset)
     if path.exists() and (run := Run(path)).finished:  # several may read it at once
         return run

@@ -367,8 +367,7 @@ def test_films_that_are_trained_on_are_counted(make_archive: Callable[..., Path]
     films = {split: dataset.texts.films(split).tolist() for split in ("train", "val", "test")}
     for split in ("val", "test"):
         shared = [film in films["train"] for film in films[split]]
-        assert found[split]["share"] == pytest.approx(sum(shared) / len(shared))
-        assert 0 <= found[split]["low"] <= found[split]["share"] <= found[split]["high"] <= 1
+        assert found[split] == {"texts": sum(shared), "share": pytest.approx(sum(shared) / len(shared))}
     assert found["test"]["share"] == 0.5
     train, val = dataset.splits["train"], dataset.splits["val"]
     right = []
@@ -401,13 +400,46 @@ def test_whole_films_are_held_out(make_archive: Callable[..., Path], reviews: Re
 
 
 def test_films_that_are_not_known_cannot_be_held_out(make_archive: Callable[..., Path], reviews: Reviews) -> None:
-    with pytest.raises(DataError, match="does not say which films"):
+    with pytest.raises(DataError, match="Of 40 of 40 training reviews the source does not say which films"):
         opened(make_archive(reviews), hold_out="films")
+    short = addresses(random.Random(0))
+    short["aclImdb/train/urls_neg.txt"] = short["aclImdb/train/urls_neg.txt"].partition(b"\n")[2]
+    with pytest.raises(DataError, match="Of 1 of 40 training reviews"):
+        opened(make_archive(reviews | short, "short.tar.gz"), hold_out="films")
     one = dict.fromkeys(addresses(random.Random(0)), b"http://film/1\n" * 20)
     with pytest.raises(DataError, match="too few films"):
         opened(make_archive(reviews | one, "other.tar.gz"), hold_out="films")
     with pytest.raises(ConfigError, match="--hold-out is for imdb"):
         open_dataset(DataConfig(name="negation", hold_out="films"))
+
+
+def test_other_lists_make_other_data(make_archive: Callable[..., Path], reviews: Reviews, tmp_path: Path) -> None:
+    """The reviews are the same, and so is the test that the ledger counts; what is held out is not."""
+    one, other = (make_archive(reviews | addresses(random.Random(seed)), f"{seed}.tar.gz") for seed in (0, 1))
+    ours, theirs = (opened(path, hold_out="films") for path in (one, other))
+    assert ours.checksum == theirs.checksum == opened(one).checksum
+    assert len({ours.fingerprint, theirs.fingerprint, opened(one).fingerprint}) == 3
+    config = RunConfig(data=DataConfig(imdb=str(one), hold_out="films"))
+    run = Run.create(tmp_path / "run", config, ours)
+    run.check(opened(one, hold_out="films"))
+    for wrong in (theirs, opened(one)):
+        with pytest.raises(RunError, match="other data"):
+            run.check(wrong)
+
+
+def test_what_an_earlier_version_prepared_is_still_found(
+    make_archive: Callable[..., Path], reviews: Reviews, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_archive(reviews | addresses(random.Random(0)))
+    monkeypatch.setattr(imdb, "CONTENT", opened(path).checksum)
+    [entry] = (imdb.cache_root() / "imdb").iterdir()
+    old = entry.rename(entry.with_name(entry.name.removesuffix(f"-{imdb.FORMAT}")))
+    for films in old.rglob("films.npy"):
+        films.unlink()
+    path.unlink()
+    dataset = open_imdb(DataConfig())
+    assert len(dataset.split("train")) == 32
+    assert shared_films(dataset) is None
 
 
 def test_without_the_lists_nothing_is_said_of_films(make_archive: Callable[..., Path], reviews: Reviews) -> None:

@@ -137,15 +137,18 @@ def test_the_fallback_goes_before_the_step_s_own_data() -> None:
     text = """
         [bases.reviews.data]
         name = "imdb"
+        hold_out = "films"
         [fallbacks.reviews]
-        data = { name = "negation" }
+        data = { name = "negation", synthetic_size = 200 }
         model = { hidden_size = 5 }
         [[questions]]
         steps = [{ name = "a", kind = "classifier", base = "reviews", model = { layer = "gru" } }]
     """
     [step] = parse_study(text, "study").steps
     assert (step.config.data.name, step.config.model.hidden_size) == ("imdb", 300)
+    assert step.config.data.hold_out == "films"
     assert (step.fallback.data.name, step.fallback.model.hidden_size) == ("negation", 5)
+    assert (step.fallback.data.synthetic_size, step.fallback.data.hold_out) == (200, None)
     assert step.config.model.layer == step.fallback.model.layer == "gru"
 
 

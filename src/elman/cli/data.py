@@ -16,7 +16,7 @@ def info(
 ) -> None:
     """Count what a data set holds: texts, tokens, lengths, classes, duplicates within and across splits.
 
-    Of words also how many texts of validation, and of the test, share rare ones with a text that is trained on.
+    Of IMDb also how many reviews of validation, and of the test, tell of a film that is trained on.
 
     Parameters
     ----------

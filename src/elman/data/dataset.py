@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from elman.config import HeldOut, SplitName
+from elman.config import SplitName
 from elman.data.texts import Texts
 from elman.errors import DataError, TestSplitLocked
 from elman.languages import Language
@@ -28,11 +28,12 @@ class Dataset:
     class_names
         The name of each label; none where nothing is labelled.
     checksum
-        SHA-256 of the content: the same for the same texts and labels, wherever they came from.
+        SHA-256 of the content: the same for the same texts and labels, wherever they came from, and however they are
+        split.
     source
         Where it was read, for a person.
     held_out
-        What was kept together when validation was drawn: None where that was each text by itself.
+        What was held out for validation, where that is not what the course draws: what was kept together, and a digest.
     texts
         The texts as they were written, or None where the source did not hold them.
     language
@@ -46,9 +47,14 @@ class Dataset:
     class_names: tuple[str, ...]
     checksum: str
     source: str
-    held_out: HeldOut | None = None
+    held_out: str = ""
     texts: Texts | None = None
     language: Language | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """The checksum, with what was held out: the same for the same splits."""
+        return f"{self.checksum}-{self.held_out}" if self.held_out else self.checksum
 
     def split(self, name: SplitName, *, final: bool = False) -> Sequences:
         """Return a split.

@@ -6,7 +6,6 @@ import numpy as np
 
 from elman.config import SplitName
 from elman.data.dataset import Dataset
-from elman.statistics import wilson
 
 
 def shared_films(dataset: Dataset) -> dict[str, Any] | None:
@@ -14,10 +13,10 @@ def shared_films(dataset: Dataset) -> dict[str, Any] | None:
 
     Returns
     -------
-    ``val``, ``test``: ``share`` with the ends ``low`` and ``high`` of its 95% interval (Wilson's). ``val_by_film``: the
-    share of validation texts whose class one knows from the film alone, by saying of each what most training texts on
-    its film say; a text of whose film nothing is known, or as much of one class as of the other, counts as a guess.
-    None where the source does not say which films.
+    ``val``, ``test``: ``texts`` and their ``share``. ``val_by_film``: the share of validation texts whose class one
+    knows from the film alone, by saying of each what most training texts on its film say; a text of whose film nothing
+    is known, or as much of one class as of the other, counts as a guess. None where the source does not say which
+    films.
     """
     if dataset.texts is None:
         return None
@@ -27,8 +26,8 @@ def shared_films(dataset: Dataset) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = {}
     for split, films in (("val", val), ("test", test)):
-        shared = wilson(int(np.isin(films, train).sum()), len(films))
-        found[split] = {"share": shared.value, "low": shared.low, "high": shared.high}
+        shared = np.isin(films, train)
+        found[split] = {"texts": int(shared.sum()), "share": float(shared.mean())}
     labels, val_labels = dataset.splits["train"].labels, dataset.splits["val"].labels
     assert labels is not None  # both are labelled
     assert val_labels is not None

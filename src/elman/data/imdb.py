@@ -37,7 +37,7 @@ MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
 CONTENT = "a6941b04003882727d51e9c843fd00652b26ed21416e20f3debe913f09a0b8f0"
 """What :attr:`Dataset.checksum` is for the published reviews, in whatever archive they came."""
 FORMAT = 2
-"""Of what is prepared: an entry of an earlier version is left alone, and the source read anew."""
+"""Of what is prepared. An entry of an earlier version is read only where no source is named; it knows no films."""
 PATIENCE_SECONDS = 8.0
 """How long to wait for a network that may not be there."""
 
@@ -85,10 +85,9 @@ def find_entry(source: str | None) -> Path:
         if not path.exists():
             raise DataError(f"There is no IMDb archive at {named}.", "Give --imdb or ELMAN_IMDB the path of one.")
         return _entry_of(unpacked(path) if path.is_dir() else path)
-    for known in cache_root().glob(f"imdb/[!.]*-{FORMAT}/source.json"):  # not one that another process is making
-        if read_json(known)["checksum"] == CONTENT:
-            return known.parent
-    return _entry_of(download())
+    found = cache_root().glob("imdb/[!.]*/source.json")  # not one that another process is making
+    known = [path.parent for path in found if read_json(path)["checksum"] == CONTENT]
+    return max(known, key=lambda entry: entry.name.endswith(f"-{FORMAT}")) if known else _entry_of(download())
 
 
 def validation_places(size: int, count: int = VALIDATION_REVIEWS, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:
@@ -119,8 +118,11 @@ def film_places(films: NDArray[np.int64], count: int, seed: int = VALIDATION_SEE
     DataError
         It is not known of every review, or nothing would be left.
     """
-    if films.min() < 0:
-        raise DataError("The source does not say which films its reviews tell of.", "Leave out --hold-out films.")
+    if unnamed := int((films < 0).sum()):
+        raise DataError(
+            f"Of {unnamed:,} of {len(films):,} training reviews the source does not say which films they tell of.",
+            "Name an archive with whole urls_pos.txt and urls_neg.txt (--imdb), or leave out --hold-out films.",
+        )
     numbers, sizes = np.unique(films, return_counts=True)
     order = random.Random(seed).sample(range(len(numbers)), k=len(numbers))
     drawn = order[: int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1]
@@ -179,7 +181,7 @@ def _open(directory: Path, hold_out: HeldOut | None) -> Dataset:
         class_names=("positive", "negative"),
         checksum=checksum_of(directory),
         source=source["source"],
-        held_out=hold_out,
+        held_out="" if hold_out is None else f"{hold_out}-{hashlib.sha256(held_out.tobytes()).hexdigest()[:16]}",
         texts=_texts(directory, places),
     )
 

@@ -30,6 +30,8 @@ class Texts:
     def films(self, split: SplitName) -> NDArray[np.int64]:
         """Return for each sequence of ``split`` the number of the film that it tells of, −1 where nobody says which."""
         directory, order = self.places[split]
+        if not (directory / "films.npy").exists():  # prepared by an earlier version
+            return np.full(len(order), -1)
         numbers: NDArray[np.int64] = np.load(directory / "films.npy")[order]
         return numbers
 

@@ -69,21 +69,18 @@ def write_report(directory: Path) -> Path:
         machines=machines,
         configurations=shared_configurations(done),
         limits=limits(study, [*results.values()], opened=any(study_openings(directory))),
-        seconds_in_all=seconds_in_all(done.values()),
+        seconds_in_all=sum(result["seconds"] for result in done.values()),
+        pretrainings=pretrainings(done.values()),
     )
     write_text(directory / "report.md", source)
     write_pdf(directory, source)
     return write_html(directory, source)
 
 
-def seconds_in_all(done: Iterable[Figures]) -> float:
-    """Return what the steps took, and once for all that begin from it what a pretraining took."""
-    pretrained = {
-        (begun["run"], begun["seconds"]): begun["seconds"]
-        for result in done
-        if (begun := result["figures"].get("pretraining"))
-    }
-    return float(sum(result["seconds"] for result in done) + sum(pretrained.values()))
+def pretrainings(done: Iterable[Figures]) -> list[float]:
+    """Return how long each pretraining took; several steps may begin from one."""
+    begun = [result["figures"]["pretraining"] for result in done if result["figures"].get("pretraining")]
+    return list({(each["run"], each["seconds"]): each["seconds"] for each in begun}.values())
 
 
 def study_openings(directory: Path) -> Iterator[dict[str, Any]]:
@@ -245,8 +242,15 @@ def _differences(kind: str, steps: Steps, results: Steps) -> dict[str, Any]:
     if kind == "comparison":
         [compared] = list(steps.values()) or [{"order": []}]
         steps = {row["step"]: {} for row in compared["order"]} if len(compared["order"]) == 2 else {}
-    configured = {name: results[name] for name in steps if results[name].get("config")}
+    configured = {
+        name: results[name] for name in steps if results[name].get("config") and not _is_yardstick(results[name])
+    }
     return {"configured": [*configured], "differences": differences(configured) if len(configured) > 1 else {}}
+
+
+def _is_yardstick(result: Figures) -> bool:
+    """Return whether a step has the configuration of a network and reads nothing of it but the data."""
+    return "yardstick" in (result["kind"], result["figures"].get("method"))
 
 
 def _pictures(directory: Path, prefix: str, kind: str, steps: dict[str, Any]) -> Iterable[dict[str, str]]:

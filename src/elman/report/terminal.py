@@ -71,10 +71,12 @@ def _repeated(found: dict[str, int]) -> str:
 
 
 def _films(found: dict[str, Any]) -> str:
-    return (
+    said = (
         f"Texts on a film that is trained on too: {found['val']['share']:.1%} of val, {found['test']['share']:.1%} of"
-        f" test. Of val, the film alone tells the class of {found['val_by_film']:.1%}."
+        " test."
     )
+    by_film = f" Of val, the film alone tells the class of {found['val_by_film']:.1%}, guesses counted."
+    return said + (by_film if found["val"]["texts"] else "")
 
 
 def print_samples(written: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from elman.config import Accelerator, RunConfig
+from elman.data.table import READ_FROM
 from elman.errors import ConfigError
 from elman.presets import preset
 from elman.report.study import filled, steps_in
@@ -241,8 +242,16 @@ def _configured(
     task = None if kind.reads == "any" else kind.reads
     layers = [*([bases[base]] if base else []), sections]
     config = _config(layers, task, where)
-    fallback = _config([*layers, fallbacks[base]], task, where) if base in fallbacks else None
+    fallback = None
+    if base in fallbacks:
+        plain = [layer | {"data": _of_any_data(layer.get("data", {}))} for layer in layers]
+        fallback = _config([*plain, fallbacks[base]], task, where)
     return config, fallback
+
+
+def _of_any_data(options: Tables) -> Tables:
+    """Leave out what one kind of data alone reads: what replaces it may be another."""
+    return {name: value for name, value in options.items() if not any(name in names for names in READ_FROM.values())}
 
 
 def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:

@@ -176,7 +176,7 @@ def everything(dataset: Dataset) -> Dataset:
     """Return the data with validation moved into the training texts; what stays of it only shows how training goes."""
     train, val = dataset.split("train"), dataset.split("val")
     few = val.select(np.arange(min(SEEN_WHILE_TRAINING, len(val))))
-    return replace(dataset, splits={**dataset.splits, "train": train.joined(val), "val": few}, held_out=None)
+    return replace(dataset, splits={**dataset.splits, "train": train.joined(val), "val": few}, held_out="")
 
 
 def open_test_split(work: Work, dataset: Dataset, hypothesis: str) -> Opening:

@@ -140,7 +140,7 @@ class Work:
         return figures
 
     def _checksum(self) -> str:
-        return self.dataset().checksum
+        return self.dataset().fingerprint
 
     def trained(self, seed: int, config: RunConfig | None = None, dataset: Dataset | None = None) -> Run:
         """Return a finished run of that seed; what is trained already, and has its weights, is not trained again.
@@ -224,4 +224,4 @@ def check_positive(name: str, values: Sequence[float]) -> None:
 
 
 def _digest(config: RunConfig, dataset: Dataset) -> str:
-    return hashlib.sha256(f"{config.to_toml()}{dataset.checksum}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{config.to_toml()}{dataset.fingerprint}".encode()).hexdigest()[:8]

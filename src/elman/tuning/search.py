@@ -141,7 +141,7 @@ def _opened(search: Search, dataset: Dataset) -> AbstractContextManager[optuna.S
     metric, direction = METRICS[search.config.data.task]
     settings = {name: value for name, value in fixed(search.config, search.space).items() if name not in ELSEWHERE}
     searched = {f"{name} (searched)": str(domain) for name, domain in search.space.items()}
-    identity = {"checksum of the data": dataset.checksum, **settings, **searched}
+    identity = {"checksum of the data": dataset.fingerprint, **settings, **searched}
     search.directory.mkdir(parents=True, exist_ok=True)
     return opened(
         search.directory,

@@ -33,17 +33,17 @@ def validation_shares_films(found: Figures) -> str:
     films = found.get("films")
     if films is None:
         return ""
-    val, test = films["val"], films["test"]
+    val, test = films["val"]["share"], films["test"]["share"]
     shares = (
-        f"{percent(val['share'])} of the validation texts tell of a film that is trained on too, and"
-        f" {percent(test['share'])} of the test texts"
+        f"{percent(val)} of the validation texts tell of a film that is trained on too, and {percent(test)} of the test"
+        " texts"
     )
-    if val["low"] <= test["high"]:
-        return f"{shares}: what a model remembers of a film helps it no more on validation than on the test."
+    if val <= test:
+        return f"{shares}, so what a model remembers of films helps it on validation no more often than on the test."
     return (
-        f"{shares}. Who knows nothing but the film, and says what most training texts on it say, is right about"
-        f" {percent(films['val_by_film'])} of the validation texts. So a model that remembers films is helped there by"
-        " what will not help it on the test: validation promises too much."
+        f"{shares}. Who knows nothing but the film, says what most training texts on it say, and else guesses, is right"
+        f" about {percent(films['val_by_film'])} of the validation texts. So a model that remembers films is helped"
+        " there by what will not help it on the test: validation promises too much."
     )
 
 
@@ -68,7 +68,8 @@ def vocabulary(found: Figures) -> str:
         f"An embedding is a table with a row for every id: {count(found['vocab_size'])} rows here, one for each"
         f" {what} that {where}, and one for each of the specials .pad, .start, .end and .unk."
     )
-    return said + (f" The row of a {what} of the test alone is never trained." if labelled else "")
+    alone = f" Labelled texts alone never train the row of a {what} that only the test holds."
+    return said + (alone if labelled else "")
 
 
 def padding_grows(found: Figures) -> str:

@@ -68,7 +68,7 @@ def texts_as_given(found: Findings) -> str:
     return (
         "An interval over seeds takes the texts as given. How far other texts would move an accuracy, that of a single"
         f" run says (the first of {over[-1]['step']}: {ends}). What is expected of the test, and what is said of the"
-        " difference of two classifiers, reckons with both."
+        " difference of two classifiers, reckons with both where there are several seeds."
     )
 
 

@@ -34,8 +34,11 @@ def as_expected(steps: Steps) -> str:
                 turned.append(
                     f"{second} before {first} (by {points(-found)} percentage points, not {points(expected)} behind)"
                 )
-        but = f", but {listed(turned)}" if turned else ""
-        said.append(f"They came in the order that was expected{but}.")
+        said.append(
+            f"Not all came in the order that was expected: {listed(turned)}."
+            if turned
+            else "They came in the order that was expected."
+        )
     where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
     for name, found in steps.items():
         low, high = found["expected"]["low"], found["expected"]["high"]
@@ -49,8 +52,8 @@ def shifted(steps: Steps) -> str:
     """Say whether the test came out on one side of validation for all or all networks, and by more than expected."""
     able = {name: found for name, found in steps.items() if better_than_guessing(found["expected"], found)}
     networks = {name: found for name, found in able.items() if found.get("method") != "yardstick"}
-    every = "All" if len(able) == len(steps) else "All that do more than guess"
-    return _shifted(able, every) or _shifted(networks, "All networks")
+    more = "" if len(able) == len(steps) else " that do more than guess"
+    return _shifted(able, f"All{more}") or _shifted(networks, f"All networks{more}")
 
 
 def _shifted(steps: Steps, all_of_them: str) -> str:
