@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import multinomial, nct, ttest_ind, ttest_rel
 from scipy.stats import t as student
@@ -274,6 +274,7 @@ def test_the_power_of_students_test_is_that_of_the_noncentral_t(
 ) -> None:
     critical = student.isf(alpha / 2, freedom)
     expected = nct.sf(critical, freedom, shift) + nct.cdf(-critical, freedom, shift)
+    assume(np.isfinite(expected))  # SciPy's is not everywhere
     assert student_power(shift * error, error, freedom, alpha) == pytest.approx(expected, abs=1e-3)
 
 
