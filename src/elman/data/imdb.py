@@ -163,7 +163,9 @@ def _open(directory: Path, hold_out: HeldOut | None) -> Dataset:
             f"{source['source']} holds {len(train)} training reviews.", f"It takes {FEWEST_REVIEWS} to hold some out."
         )
     count = min(VALIDATION_REVIEWS, len(train) // 5)
-    held_out = validation_places(len(train), count) if hold_out is None else film_places(_films(directory), count)
+    held_out = (
+        validation_places(len(train), count) if hold_out is None else film_places(_films(directory, len(train)), count)
+    )
     places: dict[SplitName, NDArray[np.int64]] = {
         "train": np.flatnonzero(~held_out),
         "val": np.flatnonzero(held_out),
@@ -186,10 +188,10 @@ def _open(directory: Path, hold_out: HeldOut | None) -> Dataset:
     )
 
 
-def _films(directory: Path) -> NDArray[np.int64]:
-    places: dict[SplitName, NDArray[np.int64]] = {"train": np.arange(len(Sequences.load(directory / "train")))}
+def _films(directory: Path, size: int) -> NDArray[np.int64]:
+    places: dict[SplitName, NDArray[np.int64]] = {"train": np.arange(size)}
     texts = _texts(directory, places)
-    return np.array([-1]) if texts is None else texts.films("train")
+    return np.full(size, -1) if texts is None else texts.films("train")
 
 
 def _texts(directory: Path, places: dict[SplitName, NDArray[np.int64]]) -> Texts | None:

@@ -7,13 +7,14 @@ from elman.report.wording import count, listed, percent
 
 def overfitting(steps: Steps) -> str:
     """Name the classifiers whose loss on validation rose while that on training still fell."""
-    past = [f"{name} after epoch {count(epoch)}" for name, found in steps.items() if (epoch := _turning_point(found))]
+    turned = {name: epoch for name, found in steps.items() if (epoch := _turning_point(found))}
+    past = [f"{name} after epoch {count(epoch)}" for name, epoch in turned.items()]
     rest = [name for name, found in steps.items() if len(found["epochs"]) > 1 and _ends_at_its_best(found)]
     if not past and not rest:
         return ""
     if not past:
         return f"{listed(rest)} had not begun to overfit: the loss on validation was at its lowest at the end."
-    surer = [name for name, found in steps.items() if _turning_point(found) and _more_often_right(found)]
+    surer = [name for name, epoch in turned.items() if _more_often_right(steps[name], epoch)]
     return (
         f"Overfitting: the loss on validation rose while that on training still fell, of {listed(past)}."
         + (
@@ -41,10 +42,10 @@ def _turning_point(found: Figures) -> int:
     return lowest + 1 if val[-1] > val[lowest] and train[-1] < train[lowest] else 0
 
 
-def _more_often_right(found: Figures) -> bool:
-    """Return whether the last epoch has a higher accuracy than the one after which the loss began to rise."""
+def _more_often_right(found: Figures, epoch: int) -> bool:
+    """Return whether the last epoch has a higher accuracy than the one of that number, counted from 1."""
     accuracies = [entry["val_accuracy"]["mean"] for entry in found["epochs"]]
-    return bool(accuracies[-1] > accuracies[_turning_point(found) - 1])
+    return bool(accuracies[-1] > accuracies[epoch - 1])
 
 
 def seeds_differ(steps: Steps) -> str:
