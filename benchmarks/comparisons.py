@@ -24,7 +24,6 @@ from plain import (
 )
 from torch import nn
 
-from elman.batching import Batch, Batches, shifted
 from elman.bench import Comparison, MemoryComparison, Work
 from elman.config import BatchConfig, DataConfig, ModelConfig, OptimConfig, SamplingConfig
 from elman.data.dataset import Dataset
@@ -38,7 +37,8 @@ from elman.models.language_model import LanguageModel
 from elman.optim import build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
 from elman.presets import preset
 from elman.sampling import draw
-from elman.vocab import END, PAD, START
+from elman.text.batching import Batch, Batches, shifted
+from elman.text.vocab import END, PAD, START
 
 BATCHES = 4
 SIZE = 300

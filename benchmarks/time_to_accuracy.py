@@ -30,8 +30,8 @@ from elman.config import DataConfig, RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.files import write_json
-from elman.sequences import Sequences
-from elman.vocab import Vocab
+from elman.text.sequences import Sequences
+from elman.text.vocab import Vocab
 
 GOAL = 0.88
 LOADING_SECONDS = 120
@@ -163,7 +163,7 @@ def keras_lstm(reviews: Reviews, start: Callable[[], Clock]) -> None:
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
 
-    from elman.batching import Batches
+    from elman.text.batching import Batches
 
     clock = start()
     dataset, config = as_dataset(reviews), RunConfig()

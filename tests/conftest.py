@@ -3,10 +3,12 @@
 from jaxtyping import install_import_hook
 
 # Before anything of elman is imported: from here on a wrong shape is an error.
-with install_import_hook(["elman.models", "elman.losses", "elman.batching", "elman.sequences"], "beartype.beartype"):
-    import elman.batching
+with install_import_hook(
+    ["elman.models", "elman.losses", "elman.text.batching", "elman.text.sequences"], "beartype.beartype"
+):
     import elman.losses
     import elman.models.classifier
+    import elman.text.batching
 
 import io
 import os

@@ -10,7 +10,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from elman.batching import Batch, padding_mask
 from elman.bench import PROCESS_STATUS, Comparison, MemoryComparison, measure, measure_memory, run
 from elman.config import ModelConfig, OptimConfig
 from elman.errors import ConfigError, ElmanError
@@ -18,7 +17,8 @@ from elman.models.classifier import Classifier
 from elman.models.language_model import LanguageModel
 from elman.optim import build_optimizers, catch_up, clip_gradients
 from elman.report.terminal import print_bench
-from elman.vocab import END, PAD, START
+from elman.text.batching import Batch, padding_mask
+from elman.text.vocab import END, PAD, START
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 

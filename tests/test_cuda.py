@@ -14,7 +14,7 @@ from elman.config import ModelConfig, RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.evaluation import predictions
-from elman.generalisation import generalise
+from elman.generalization import generalise
 from elman.grading import grade
 from elman.models.classifier import Classifier
 from elman.models.embedding import Embedding

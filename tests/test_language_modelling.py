@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 
 from elman import training
-from elman.batching import Batches
 from elman.config import RunConfig, SamplingConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, ElmanError, Interrupted
@@ -24,8 +23,9 @@ from elman.presets import preset
 from elman.runs import Run
 from elman.sampling import Sample
 from elman.tasks import LanguageModelling, Task, task_of
+from elman.text.batching import Batches
+from elman.text.vocab import END, PAD, START
 from elman.training import train
-from elman.vocab import END, PAD, START
 
 QUICK = {
     "data": {"strings": 2_000, "held_out_strings": 500},

@@ -19,13 +19,13 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, RunError
 from elman.evaluation import evaluate
 from elman.files import try_lock
-from elman.generalisation import generalise
+from elman.generalization import generalise
 from elman.grading import grade, write
 from elman.presets import preset
 from elman.pretraining import in_turn, pretrained_path, pretraining_of
 from elman.runs import Run
-from elman.sequences import Sequences
 from elman.tasks import Pretraining
+from elman.text.sequences import Sequences
 from elman.training import pretrain, train
 
 Command = Callable[..., tuple[int, str, str]]

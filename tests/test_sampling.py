@@ -15,7 +15,7 @@ from elman.data.course import sample as course_sample
 from elman.errors import ConfigError
 from elman.models.language_model import LanguageModel
 from elman.sampling import Sample, choose, draw
-from elman.vocab import END, PAD, START
+from elman.text.vocab import END, PAD, START
 
 VOCAB = 7  # .pad .start .end .unk and three symbols
 DRAWS = 20_000

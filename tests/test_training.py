@@ -14,7 +14,6 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from elman import inference, tasks, training
-from elman.batching import Batches
 from elman.checkpoint import load_weights
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
@@ -24,8 +23,9 @@ from elman.evaluation import evaluate
 from elman.losses import Total
 from elman.optim import average_decay
 from elman.runs import Run
+from elman.text.batching import Batches
+from elman.text.vocab import Vocab
 from elman.training import train
-from elman.vocab import Vocab
 
 STEPS = 24
 """Of the two epochs of ``config``; a test says so if that changes."""

@@ -14,7 +14,6 @@ from cyclopts import Parameter
 
 from elman.errors import ConfigError
 from elman.tables import build, check_tables, known, read_toml
-from elman.text import Level
 
 MOST_PADDED = 100_000
 """The widest multiple that a batch can be rounded up to."""
@@ -28,6 +27,8 @@ MOST_DRIFT = 0.96
 FORMAT = 1
 """The version of the run directory that this code writes and reads."""
 
+Level = Literal["word", "char"]
+"""What a token is."""
 ModelName = Literal["mlp", "elman", "rnn", "gru", "lstm"]
 Pooling = Literal["max", "mean", "last"]
 Precision = Literal["float32", "bf16"]

@@ -15,19 +15,19 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from elman.batching import Batch, Batches
 from elman.config import SplitName
 from elman.data.dataset import Dataset
 from elman.data.ledger import record_opening
 from elman.errors import DataError, RunError
 from elman.files import write_json
 from elman.inference import for_each_batch, on_its_device
-from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import cross_entropy_nats
 from elman.runs import Run
-from elman.sequences import Sequences
+from elman.scoring import distance, likelihood, model_nats, true_nats
 from elman.statistics import wilson
-from elman.text import text_of
+from elman.text.batching import Batch, Batches
+from elman.text.sequences import Sequences
+from elman.text.tokenize import text_of
 
 CALIBRATION_BINS = 10
 WORDS_SHOWN = 60

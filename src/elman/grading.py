@@ -15,24 +15,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.batching import Batches
-from elman.config import SamplingConfig
+from elman.config import Level, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.data.languages import law_of
 from elman.errors import ConfigError
 from elman.files import write_json
 from elman.inference import language_model_of
 from elman.languages import Language, String, is_language
-from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.models.language_model import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
 from elman.sampling import Sample, draw
+from elman.scoring import distance, likelihood, model_nats, true_nats
 from elman.seeding import derive
-from elman.sequences import Sequences
 from elman.statistics import SHARE, over_seeds, ratio, wilson
-from elman.text import Level, text_of, tokens_of
-from elman.vocab import SPECIALS, Vocab
+from elman.text.batching import Batches
+from elman.text.sequences import Sequences
+from elman.text.tokenize import text_of, tokens_of
+from elman.text.vocab import SPECIALS, Vocab
 
 SYMBOLS_SHOWN = 40
 TEMPERATURES = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5

@@ -10,7 +10,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from elman.batching import Batch, Batches
 from elman.checkpoint import load_weights
 from elman.config import Precision, RunConfig
 from elman.errors import ConfigError, RunError
@@ -19,6 +18,7 @@ from elman.models.language_model import LanguageModel
 from elman.models.word_predictor import WordPredictor
 from elman.progress import Meter
 from elman.runs import Run
+from elman.text.batching import Batch, Batches
 
 Model = Classifier | LanguageModel | WordPredictor
 

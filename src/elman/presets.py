@@ -6,10 +6,9 @@ command line goes before what stands here, and the run's ``config.toml`` holds t
 
 from typing import Any
 
-from elman.config import RunConfig, Task
+from elman.config import Level, RunConfig, Task
 from elman.errors import ConfigError
 from elman.languages import is_language, language
-from elman.text import Level
 
 FORMAL_LANGUAGE: dict[str, dict[str, Any]] = {
     "data": {"task": "language-model"},

@@ -20,14 +20,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from elman.config import DataConfig, RunConfig, read_config
+from elman.config import DataConfig, Level, RunConfig, read_config
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
 from elman.files import alone, append_line, new_directory, read_json, write_json, write_text
 from elman.languages import own_file
-from elman.text import Level
-from elman.vocab import Vocab
+from elman.text.vocab import Vocab
 
 LANGUAGE = "language"
 """The folder of a language's own file."""

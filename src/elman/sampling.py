@@ -18,7 +18,7 @@ from elman.models.language_model import LanguageModel
 from elman.models.recurrent import picked
 from elman.progress import Meter
 from elman.seeding import derive
-from elman.vocab import END, PAD, START
+from elman.text.vocab import END, PAD, START
 
 COLDEST = 1e-30
 """Temperatures below are not told apart: float32 ends there. Those above its inverse are not either."""

@@ -12,22 +12,22 @@ import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import nn
 
-from elman.batching import Batch, Batches, shifted
 from elman.config import RunConfig, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.errors import ConfigError, DataError
 from elman.evaluation import accuracy_and_loss, predict
 from elman.grading import Judge
 from elman.inference import for_each_batch
-from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.losses import NOTHING, Total, correct, cross_entropy_nats
 from elman.models.language_model import LanguageModel
 from elman.models.recurrent import State, detached
 from elman.sampling import Sample, draw
+from elman.scoring import distance, likelihood, model_nats, true_nats
 from elman.seeding import derive
-from elman.sequences import Sequences
-from elman.text import text_of
-from elman.vocab import PAD
+from elman.text.batching import Batch, Batches, shifted
+from elman.text.sequences import Sequences
+from elman.text.tokenize import text_of
+from elman.text.vocab import PAD
 
 Forward = Callable[..., Any]
 Scores = tuple[Total, Total]

@@ -19,7 +19,6 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from elman.batching import Batch
 from elman.checkpoint import (
     EpochTotals,
     Position,
@@ -44,7 +43,8 @@ from elman.progress import Meter, Report, seconds
 from elman.runs import Run
 from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
-from elman.vocab import UNKNOWN
+from elman.text.batching import Batch
+from elman.text.vocab import UNKNOWN
 
 THREADS_A_CORE = 4
 """More only wait for each other."""

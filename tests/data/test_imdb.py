@@ -26,7 +26,7 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, RunError, TestSplitLocked
 from elman.files import write_json
 from elman.runs import Run
-from elman.text import words
+from elman.text.tokenize import words
 
 Reviews = dict[str, bytes]
 
@@ -498,8 +498,8 @@ def test_the_real_validation_split_is_the_courses(real_imdb: str) -> None:
 
 @pytest.mark.imdb
 def test_the_real_padding_share(real_imdb: str) -> None:
-    from elman.batching import Batches
     from elman.config import BatchConfig
+    from elman.text.batching import Batches
 
     train = open_imdb(DataConfig()).split("train")
     for multiple, most in ((16, 0.06), (1, 0.03)):

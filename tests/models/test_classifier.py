@@ -12,7 +12,7 @@ from elman.models.classifier import Classifier
 from elman.models.embedding import Embedding, distinct_ids, drop_words
 from elman.models.placed import Placed, Steps
 from elman.models.pooling import MAX, LinearMax, pooling
-from elman.vocab import PAD, UNKNOWN
+from elman.text.vocab import PAD, UNKNOWN
 
 MODELS = [
     ModelConfig(layer=layer, pooling=pool, bidirectional=both, num_layers=layers, embedding_size=4, hidden_size=6)

@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.batching import shifted
 from elman.config import ModelConfig
 from elman.models import recurrent
 from elman.models.language_model import LanguageModel
 from elman.models.placed import Placed
 from elman.models.recurrent import LAYERS, Recurrent, detached, picked
+from elman.text.batching import shifted
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 VOCAB = 9

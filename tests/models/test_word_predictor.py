@@ -10,7 +10,7 @@ from torch import Tensor
 from elman.config import ModelConfig
 from elman.models.classifier import Classifier
 from elman.models.word_predictor import WordPredictor
-from elman.vocab import PAD
+from elman.text.vocab import PAD
 
 SIZES = {"embedding_size": 4, "hidden_size": 6, "embedding_dropout": 0.0, "top_dropout": 0.0}
 READERS = [

@@ -16,12 +16,12 @@ from elman.config import DataConfig
 from elman.data.ledger import Opening, openings
 from elman.data.table import open_dataset
 from elman.errors import RunError
-from elman.sequences import Sequences
 from elman.study import engine, parse_study, run_study
 from elman.study.classifiers import packed, packed_labels
 from elman.study.finals import _expected, everything
 from elman.study.tested import kept, whole_probabilities
 from elman.study.work import NoOptions, Work
+from elman.text.sequences import Sequences
 
 TEXT = """
 [bases.reviews]

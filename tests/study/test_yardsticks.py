@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from elman.config import RunConfig
 from elman.errors import ConfigError
-from elman.sequences import Sequences
 from elman.study.bags import Grams, fit, log_count_ratio
 from elman.study.work import Work
 from elman.study.yardsticks import YardstickOptions, final_yardstick, measure_yardstick
+from elman.text.sequences import Sequences
 
 TEXTS = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=2, max_size=12)
 

@@ -55,7 +55,7 @@ def show(
         Look at the test split; the ledger records it.
     """
     from elman.data.ledger import record_opening
-    from elman.text import text_of
+    from elman.text.tokenize import text_of
 
     dataset = named_dataset(data, options)
     sequences = dataset.split(split, final=final)

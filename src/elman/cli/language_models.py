@@ -142,8 +142,8 @@ def generalise(
     json
         Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
     """
-    from elman.generalisation import check_same_strings, over_runs
-    from elman.generalisation import generalise as generalise_run
+    from elman.generalization import check_same_strings, over_runs
+    from elman.generalization import generalise as generalise_run
     from elman.report.figures import generalisation_figure
     from elman.report.terminal import print_generalisation, print_generalisation_over_runs
     from elman.runs import Run

@@ -18,8 +18,8 @@ from elman.data.imdb import checksum_of, prepared_level, validation_places
 from elman.data.ledger import record_opening
 from elman.errors import ConfigError
 from elman.languages import language
-from elman.sequences import Sequences
-from elman.vocab import Vocab
+from elman.text.sequences import Sequences
+from elman.text.vocab import Vocab
 
 if TYPE_CHECKING:
     import torch

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from elman.config import SplitName
+from elman.config import Level, SplitName
 from elman.data.texts import Texts
 from elman.errors import DataError, TestSplitLocked
 from elman.languages import Language
-from elman.sequences import Sequences
-from elman.text import Level
-from elman.vocab import Vocab
+from elman.text.sequences import Sequences
+from elman.text.vocab import Vocab
 
 
 @dataclass(frozen=True)

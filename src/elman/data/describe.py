@@ -8,7 +8,7 @@ import numpy as np
 
 from elman.data.dataset import Dataset
 from elman.data.films import shared_films
-from elman.sequences import Sequences
+from elman.text.sequences import Sequences
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from elman.config import DataConfig, HeldOut, SplitName
+from elman.config import DataConfig, HeldOut, Level, SplitName
 from elman.data.archive import unpacked
 from elman.data.dataset import Dataset
 from elman.data.prepare import prepare_level, prepare_source
@@ -26,9 +26,8 @@ from elman.data.texts import Texts
 from elman.errors import DataError, SourceUnreachable
 from elman.files import read_json
 from elman.progress import Meter
-from elman.sequences import Sequences
-from elman.text import Level
-from elman.vocab import Vocab
+from elman.text.sequences import Sequences
+from elman.text.vocab import Vocab
 
 HOST = "ai.stanford.edu"
 URL = f"https://{HOST}/~amaas/data/sentiment/aclImdb_v1.tar.gz"

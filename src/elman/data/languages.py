@@ -10,8 +10,8 @@ from elman.data.dataset import Dataset
 from elman.errors import ConfigError
 from elman.languages import Language, String, language
 from elman.seeding import derive
-from elman.sequences import Sequences
-from elman.vocab import Vocab
+from elman.text.sequences import Sequences
+from elman.text.vocab import Vocab
 
 
 def law_of(config: DataConfig) -> Language:

@@ -20,15 +20,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.config import Level
 from elman.data.archive import Review, read_reviews
 from elman.data.pickles import CoursePickle, read_course_pickle
 from elman.data.texts import load_texts, save_texts
 from elman.errors import DataError
 from elman.files import new_directory, read_json, write_json
 from elman.progress import Meter
-from elman.sequences import Sequences, starts_of
-from elman.text import Level, characters, word_bytes
-from elman.vocab import SPECIALS, UNKNOWN, Vocab
+from elman.text.sequences import Sequences, starts_of
+from elman.text.tokenize import characters, word_bytes
+from elman.text.vocab import SPECIALS, UNKNOWN, Vocab
 
 LABELLED: tuple[Literal["train"], Literal["test"]] = ("train", "test")
 PARTS = (*LABELLED, "unlabelled")

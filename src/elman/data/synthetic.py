@@ -21,8 +21,8 @@ from elman.config import DataConfig, SplitName
 from elman.data.archive import NEGATIVE, POSITIVE
 from elman.data.dataset import Dataset
 from elman.errors import ConfigError
-from elman.sequences import Sequences
-from elman.vocab import Vocab
+from elman.text.sequences import Sequences
+from elman.text.vocab import Vocab
 
 SyntheticName = Literal["synth-reviews", "negation"]
 

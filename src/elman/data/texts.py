@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.config import SplitName
-from elman.sequences import Sequences
+from elman.text.sequences import Sequences
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from typing import Final, Literal
 import numpy as np
 import numpy.typing as npt
 
+from elman.config import Level
 from elman.errors import LanguageError
-from elman.text import Level
-from elman.vocab import END as END_ID
-from elman.vocab import SPECIALS
+from elman.text.vocab import END as END_ID
+from elman.text.vocab import SPECIALS
 
 END: Final = SPECIALS[END_ID]
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from elman.errors import LanguageError
-from elman.vocab import SPECIALS
+from elman.text.vocab import SPECIALS
 
 Node = TypeVar("Node", bound=Hashable)
 TOLERANCE = 1e-9

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from elman.config import ModelConfig
 from elman.models.placed import Placed
 from elman.tensors import Features, TokenIds
-from elman.vocab import UNKNOWN
+from elman.text.vocab import UNKNOWN
 
 
 class Embedding(nn.Module):

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from elman.batching import padding_mask
 from elman.config import Pooling
 from elman.models.derivatives import first_derivatives_only
 from elman.models.placed import Placed, Steps
 from elman.tensors import Lengths, Pooled
+from elman.text.batching import padding_mask
 
 MAX = 2
 """The mode, as ``torch.embedding_bag`` numbers them; it also returns who had the maximum."""

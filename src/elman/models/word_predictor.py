@@ -16,12 +16,12 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from elman.batching import padding_mask
 from elman.config import ModelConfig
 from elman.models.classifier import build_layer
 from elman.models.embedding import Embedding, distinct_ids
 from elman.models.placed import Placed
 from elman.tensors import Lengths, TokenIds
+from elman.text.batching import padding_mask
 
 PREDICTED = 0.5
 """The share of the time steps, drawn for each batch of the training, that are asked for a word."""

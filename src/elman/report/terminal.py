@@ -146,7 +146,7 @@ def print_over_runs(graded: dict[str, Any]) -> None:
 
 
 def print_generalisation(figures: dict[str, Any]) -> None:
-    """Show what :func:`elman.generalisation.generalise` returns."""
+    """Show what :func:`elman.generalization.generalise` returns."""
     console = Console()
     for key, name in (("by_length", "length"), ("by_depth", "depth")):
         if key not in figures:
@@ -163,7 +163,7 @@ def print_generalisation(figures: dict[str, Any]) -> None:
 
 
 def print_generalisation_over_runs(figures: dict[str, Any]) -> None:
-    """Show the means that :func:`elman.generalisation.over_runs` returns, and how far each run goes."""
+    """Show the means that :func:`elman.generalization.over_runs` returns, and how far each run goes."""
     console, over = Console(), figures["over_runs"]
     for key, name in (("by_length", "length"), ("by_depth", "depth")):
         if key not in over:

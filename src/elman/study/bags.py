@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from elman.errors import ConfigError
 from elman.evaluation import LogProbs
-from elman.sequences import Sequences
+from elman.text.sequences import Sequences
 
 Method = Literal["majority", "nb-svm", "tf-idf"]
 

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from elman.data.dataset import Dataset
 from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confident_mistakes, confusion, predictions
-from elman.sequences import Sequences
 from elman.statistics import SHARE
 from elman.study.summary import figure_over_seeds, training, training_figures
 from elman.study.work import Work, identity
+from elman.text.sequences import Sequences
 
 WORDS_QUOTED = 12
 """Of a review that is quoted as a mistake."""

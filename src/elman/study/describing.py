@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.batching import Batches, Plan
 from elman.data.describe import describe
 from elman.languages.facts import facts
 from elman.seeding import numpy_generator
 from elman.study.work import Work, check_some, identity
+from elman.text.batching import Batches, Plan
 
 QUANTILES = 50
 """Steps in which the distribution of the lengths is kept."""

@@ -23,13 +23,13 @@ from elman.errors import ConfigError, RunError
 from elman.evaluation import LogProbs, predictions
 from elman.files import read_json, write_json, write_text
 from elman.report.study import study_openings
-from elman.sequences import Sequences
 from elman.statistics import SHARE, paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.summary import training, training_figures
 from elman.study.tested import correct, keep
 from elman.study.work import Work, identity, sha256, texts_of
 from elman.study.yardsticks import final_yardstick
+from elman.text.sequences import Sequences
 
 SEEN_WHILE_TRAINING = 100
 """Texts that the training on everything measures itself on after an epoch; it has read them, so they choose nothing."""

@@ -9,7 +9,7 @@ from elman.config import SamplingConfig
 from elman.data.dataset import Dataset
 from elman.errors import LanguageError
 from elman.evaluation import evaluate
-from elman.generalisation import generalise, rows_over_runs
+from elman.generalization import generalise, rows_over_runs
 from elman.grading import grade, write
 from elman.languages import Language
 from elman.languages.base import END

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from elman.evaluation import LogProbs, accuracy_and_loss
-from elman.sequences import Sequences
 from elman.study.bags import Grams, Method, fit
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.work import Work, check_positive, check_some, identity
+from elman.text.sequences import Sequences
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from elman.errors import ConfigError, DataError
 from elman.files import write_json
-from elman.sequences import Sequences
-from elman.text import characters, words
-from elman.vocab import END, PAD, SPECIALS, START, UNKNOWN, Vocab
+from elman.text.sequences import Sequences
+from elman.text.tokenize import characters, words
+from elman.text.vocab import END, PAD, SPECIALS, START, UNKNOWN, Vocab
 
 LISTS = st.lists(st.lists(st.integers(0, 500), max_size=12), min_size=1, max_size=12)
 

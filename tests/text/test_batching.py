@@ -9,11 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.batching import Batches, collate, padding_mask, plan_batches
 from elman.config import BatchConfig
 from elman.errors import DataError
-from elman.sequences import Sequences
-from elman.vocab import PAD
+from elman.text.batching import Batches, collate, padding_mask, plan_batches
+from elman.text.sequences import Sequences
+from elman.text.vocab import PAD
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(np.array)
 CONFIGS = st.builds(

@@ -9,19 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from elman.batching import Batches
 from elman.config import BatchConfig, ModelConfig, RunConfig, SamplingConfig
 from elman.grading import compare_lengths
 from elman.inference import make_fabric
 from elman.languages import END, language
 from elman.languages.machine import Machine
-from elman.likelihood import distance, likelihood, model_nats, true_nats
 from elman.models.language_model import LanguageModel
 from elman.sampling import draw
-from elman.sequences import Sequences
+from elman.scoring import distance, likelihood, model_nats, true_nats
 from elman.statistics import mean_over_seeds, ratio
-from elman.vocab import END as END_ID
-from elman.vocab import PAD, SPECIALS, START, Vocab
+from elman.text.batching import Batches
+from elman.text.sequences import Sequences
+from elman.text.vocab import END as END_ID
+from elman.text.vocab import PAD, SPECIALS, START, Vocab
 
 FABRIC = make_fabric(RunConfig())
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
-from elman.vocab import END, START, UNKNOWN
+from elman.text.vocab import END, START, UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,9 @@ from torch import Tensor
 from elman.config import BatchConfig
 from elman.errors import DataError
 from elman.seeding import numpy_generator
-from elman.sequences import Sequences
 from elman.tensors import Labels, Lengths, PaddingMask, TokenIds
-from elman.vocab import PAD
+from elman.text.sequences import Sequences
+from elman.text.vocab import PAD
 
 Plan = list[NDArray[np.int64]]
 """Which sequences each batch holds."""

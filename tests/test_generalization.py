@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from elman import generalisation
+from elman import generalization as generalisation
 from elman.config import ModelConfig, SamplingConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, LanguageError
-from elman.generalisation import (
+from elman.generalization import (
     depth_of,
     divergence,
     forced_steps,
@@ -29,8 +29,8 @@ from elman.languages.regular import Automaton
 from elman.models.language_model import LanguageModel
 from elman.presets import preset
 from elman.runs import Run
+from elman.text.vocab import PAD, START, UNKNOWN, Vocab
 from elman.training import train
-from elman.vocab import PAD, START, UNKNOWN, Vocab
 
 TWO = """
 kind = "automaton"

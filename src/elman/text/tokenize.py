@@ -5,9 +5,8 @@ space, every other character but a–z a space. Nothing is stemmed and nothing i
 """
 
 import re
-from typing import Literal
 
-Level = Literal["word", "char"]
+from elman.config import Level
 
 _LETTERS = bytes(c if 97 <= c <= 122 else 32 for c in range(256))  # 97–122 are a–z, 32 the space
 _LINE_BREAK = re.compile(r"<br\s*/?>")

@@ -34,7 +34,7 @@ from elman.progress import Meter
 from elman.runs import Run
 from elman.seeding import derive
 from elman.statistics import SHARE, over_seeds
-from elman.vocab import END, PAD, START, Vocab
+from elman.text.vocab import END, PAD, START, Vocab
 
 Floats = NDArray[Any]
 

@@ -15,12 +15,12 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
-from elman.batching import Batch, Batches, shifted
 from elman.inference import for_each_batch
 from elman.languages import Language
 from elman.progress import Meter
 from elman.statistics import ratio
-from elman.vocab import PAD
+from elman.text.batching import Batch, Batches, shifted
+from elman.text.vocab import PAD
 
 Nats = NDArray[np.float64]
 """(sequences,), −log probability of each whole string, its ``.end`` included."""

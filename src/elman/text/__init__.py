@@ -1,0 +1,1 @@
+"""From text to padded batches: tokens, ids, flat arrays of ids, batches."""
