@@ -1,7 +1,7 @@
-"""Ragged sequences of ids: one flat array, and where each sequence starts and ends.
+"""Ragged sequences of token ids: one flat array, with the start and the length of each sequence.
 
-On disk three ``.npy`` files that are mapped, not read: 25,000 reviews open in a millisecond, and several processes
-share them. A selection shares the flat array too: it copies only the starts and lengths.
+On disk they are up to three ``.npy`` files. The file of ids is memory-mapped: 25,000 reviews open in a millisecond, and
+several processes share them. A selection shares the flat array and copies only starts, lengths and labels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,25 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from elman.errors import DataError
-from elman.text.vocab import END, START, UNKNOWN
+from elman.text.vocab import END, START, UNK
 
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Sequences of ids, with a label each or none.
+    """A list of sequences of token ids, with or without labels.
 
     Attributes
     ----------
     tokens
-        All ids, one sequence after another; any integer type.
+        (tokens,), the ids of all sequences, one sequence after another; any integer type.
     starts, lengths
-        Where each sequence begins in ``tokens``, and how many ids it has.
+        (sequences,), the position in ``tokens`` where each sequence begins, and its number of ids.
     labels
-        One class a sequence, or None.
+        (sequences,), the class of each sequence, or None.
     vocab_size
-        Ids of this number and above read as ``.unk``; None changes nothing.
+        Ids equal to or above this number are returned as ``.unk``; None keeps all ids.
     whole
-        Which sequences go to their end; None where all do. :meth:`cut` knows; it is not saved.
+        (sequences,), False where :meth:`cut` removed the end of a sequence; None if all are whole. It is not saved.
     """
 
     tokens: NDArray[Any]
@@ -43,7 +43,7 @@ class Sequences:
 
     @classmethod
     def from_lists(cls, sequences: Sequence[Sequence[int]], labels: Sequence[int] | None = None) -> "Sequences":
-        """Lay lists of ids one after another."""
+        """Build from lists of ids."""
         lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
         tokens = np.fromiter((i for ids in sequences for i in ids), np.int32, int(lengths.sum()))
         return cls(tokens, starts_of(lengths), lengths, None if labels is None else np.asarray(labels, np.int64))
@@ -54,56 +54,63 @@ class Sequences:
     def __getitem__(self, i: int) -> NDArray[np.int64]:
         """Return the ids of sequence ``i``."""
         start = self.starts[i]
-        return self._readable(self.tokens[start : start + self.lengths[i]])
+        return self._within_vocab(self.tokens[start : start + self.lengths[i]])
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         return (self[i] for i in range(len(self)))
 
     @property
     def total_tokens(self) -> int:
-        """How many ids all sequences have together."""
+        """The number of ids in all sequences together."""
         return int(self.lengths.sum())
 
     def select(self, indices: NDArray[np.int64]) -> "Sequences":
-        """Return those sequences, in that order, over the same tokens."""
+        """Return the sequences at ``indices``, in that order, sharing the same tokens."""
         labels = None if self.labels is None else self.labels[indices]
         whole = None if self.whole is None else self.whole[indices]
         return replace(self, starts=self.starts[indices], lengths=self.lengths[indices], labels=labels, whole=whole)
 
     def joined(self, other: "Sequences") -> "Sequences":
-        """Return these and the ``other`` ones; tokens that they do not share are copied."""
+        """Return these sequences followed by the ``other`` ones; tokens are copied unless both share them."""
         both = [self, other]
         labels = None if self.labels is None or other.labels is None else np.concatenate([self.labels, other.labels])
-        lengths = np.concatenate([each.lengths for each in both])
-        whole = np.concatenate([each._are_whole() for each in both])
+        lengths = np.concatenate([part.lengths for part in both])
+        whole = np.concatenate([part._is_whole() for part in both])
         joined = replace(self, lengths=lengths, labels=labels, whole=whole)
         if self.tokens is other.tokens:
-            return replace(joined, starts=np.concatenate([each.starts for each in both]))
+            return replace(joined, starts=np.concatenate([part.starts for part in both]))
         starts = np.concatenate([self.starts, other.starts + len(self.tokens)])
-        return replace(joined, starts=starts, tokens=np.concatenate([each.tokens for each in both]))
+        return replace(joined, starts=starts, tokens=np.concatenate([part.tokens for part in both]))
 
     def cut(self, max_length: int | None) -> "Sequences":
         """Keep the first ``max_length`` ids of each sequence; None keeps all."""
         if max_length is None:
             return self
-        whole = self._are_whole() & (self.lengths <= max_length)
+        whole = self._is_whole() & (self.lengths <= max_length)
         return replace(self, lengths=np.minimum(self.lengths, max_length), whole=whole)
 
     def with_vocab_size(self, vocab_size: int) -> "Sequences":
-        """Read ids of ``vocab_size`` and above as ``.unk``."""
+        """Return the same sequences, with ids equal to or above ``vocab_size`` as ``.unk``."""
         return replace(self, vocab_size=vocab_size)
 
     def distinct(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return where each kind of equal sequences comes first, and (n,) of which kind each sequence is."""
+        """Find equal sequences.
+
+        Returns
+        -------
+        (distinct,), the index where each distinct sequence first occurs; (sequences,), the number of the distinct
+        sequence that each one equals.
+        """
         numbers: dict[bytes, int] = {}
         spans = zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
-        each = (numbers.setdefault(self.tokens[s : s + n].tobytes(), len(numbers)) for s, n in spans)
-        kinds = np.fromiter(each, np.int64, len(self))
-        return np.unique(kinds, return_index=True)[1], kinds
+        inverse = np.fromiter(
+            (numbers.setdefault(self.tokens[s : s + n].tobytes(), len(numbers)) for s, n in spans), np.int64, len(self)
+        )
+        return np.unique(inverse, return_index=True)[1], inverse
 
     def framed(self) -> "Sequences":
-        """Put ``.start`` before every sequence, and ``.end`` behind every whole one; this copies the tokens."""
-        whole = self._are_whole()
+        """Return a copy with ``.start`` before every sequence and ``.end`` after every whole one."""
+        whole = self._is_whole()
         lengths = self.lengths + 1 + whole
         starts = starts_of(lengths)
         tokens = np.empty(int(lengths.sum()), self.tokens.dtype)
@@ -115,14 +122,14 @@ class Sequences:
         return replace(self, tokens=tokens, starts=starts, lengths=lengths)
 
     def padded(self, indices: NDArray[np.int64], width: int, padding: int) -> NDArray[np.int64]:
-        """Return the ids of those sequences as (batch, width), ``padding`` behind each end."""
+        """Return the sequences at ``indices`` as (batch, width), filled up with ``padding`` at the end."""
         time = np.arange(width)
         inside = time < self.lengths[indices, None]
         positions = np.where(inside, self.starts[indices, None] + time, 0)
-        return np.where(inside, self._readable(self.tokens[positions]), padding)
+        return np.where(inside, self._within_vocab(self.tokens[positions]), padding)
 
     def save(self, directory: Path) -> None:
-        """Write into ``directory``; selections are laid out anew."""
+        """Write the files into ``directory``; of a selection, only its own tokens."""
         directory.mkdir(parents=True, exist_ok=True)
         flat = np.concatenate([self.tokens[s : s + n] for s, n in zip(self.starts, self.lengths, strict=True)])
         np.save(directory / "tokens.npy", flat)
@@ -132,12 +139,12 @@ class Sequences:
 
     @classmethod
     def load(cls, directory: Path) -> "Sequences":
-        """Map what :meth:`save` wrote.
+        """Open the files that :meth:`save` wrote, with the ids memory-mapped.
 
         Raises
         ------
         DataError
-            A file is missing, or the files do not belong together.
+            A file is missing or damaged, or the files do not fit together.
         """
         try:
             tokens = np.load(directory / "tokens.npy", mmap_mode="r")
@@ -145,19 +152,19 @@ class Sequences:
             labelled = (directory / "labels.npy").exists()
             labels = np.load(directory / "labels.npy") if labelled else None
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{directory} holds no sequences ({error}).", "Remove it, and prepare it anew.") from error
+            raise DataError(f"{directory} holds no sequences ({error}).", "Remove it and prepare it again.") from error
         if int(lengths.sum()) != len(tokens) or (labels is not None and len(labels) != len(lengths)):
-            raise DataError(f"The files in {directory} do not fit together.", "Remove it, and prepare it anew.")
+            raise DataError(f"The files in {directory} do not fit together.", "Remove it and prepare it again.")
         return cls(tokens, starts_of(lengths), lengths, labels)
 
-    def _are_whole(self) -> NDArray[np.bool_]:
+    def _is_whole(self) -> NDArray[np.bool_]:
         return np.ones(len(self), bool) if self.whole is None else self.whole
 
-    def _readable(self, tokens: NDArray[Any]) -> NDArray[np.int64]:
+    def _within_vocab(self, tokens: NDArray[Any]) -> NDArray[np.int64]:
         ids = tokens.astype(np.int64)
-        return ids if self.vocab_size is None else np.where(ids < self.vocab_size, ids, UNKNOWN)
+        return ids if self.vocab_size is None else np.where(ids < self.vocab_size, ids, UNK)
 
 
 def starts_of(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where each of several sequences begins when they lie one after another."""
+    """Return the start of each sequence when sequences of these lengths follow one another."""
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)[:-1]]) if len(lengths) else lengths.copy()

@@ -1,7 +1,7 @@
-"""Text to tokens, at two levels: words and characters.
+"""Split text into tokens, at one of two levels: words or characters.
 
-The words are those of the course (Bloem, Deep Learning, Vrije Universiteit Amsterdam): lower case, each ``<br />`` a
-space, every other character but a–z a space. Nothing is stemmed and nothing is left out.
+The words are those of the course (Bloem, Deep Learning, Vrije Universiteit Amsterdam): lower case, with each ``<br />``
+and every character other than a–z replaced by a space. There is no stemming and no list of stop words.
 """
 
 import re
@@ -22,13 +22,13 @@ def words(text: str) -> list[str]:
 
 
 def word_bytes(text: str) -> list[bytes]:
-    """The same as :func:`words`, as ASCII bytes: what a fast reader of a hundred thousand reviews counts."""
+    """Split ``text`` as :func:`words` does, into ASCII bytes, which are faster to count."""
     lowered = text.lower().replace("<br />", " ")
     return lowered.encode("ascii", "replace").translate(_LETTERS).split()
 
 
 def characters(text: str) -> str:
-    """Return ``text`` with each ``<br />`` a line's end and nothing else changed: one token a character.
+    """Replace each ``<br />`` in ``text`` by a newline; every character of the result is a token.
 
     >>> characters("It's GREAT!<br />Don't")
     "It's GREAT!\\nDon't"
@@ -42,5 +42,5 @@ def tokens_of(text: str, level: Level) -> list[str]:
 
 
 def text_of(tokens: list[str], level: Level) -> str:
-    """Return tokens as a line of text: words with blanks between, characters side by side."""
+    """Join tokens into text: words with a space between them, characters without."""
     return (" " if level == "word" else "").join(tokens)

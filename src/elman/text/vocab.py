@@ -1,7 +1,8 @@
-"""Token ↔ id.
+"""Map tokens to ids and back.
 
-The specials come first, in the course's order; after them the tokens by how often they occur, and among equals by
-the alphabet. So the ids follow from the text alone, and a smaller vocabulary is a prefix of a larger one.
+The special tokens come first, in the course's order. The other tokens follow, the most frequent first, and
+alphabetically among equally frequent ones. The ids depend on the text alone, and a smaller vocabulary is a prefix of a
+larger one.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,65 +11,67 @@ from pathlib import Path
 from elman.errors import ConfigError, DataError
 from elman.files import read_json, write_json
 
-PAD, START, END, UNKNOWN = range(4)
+PAD, START, END, UNK = range(4)
+"""The ids of the special tokens."""
+UNKNOWN = UNK
 SPECIALS = (".pad", ".start", ".end", ".unk")
 
 
 class Vocab:
-    """The tokens that have an id.
+    """A list of tokens, each of which has an id.
 
     Parameters
     ----------
     tokens
-        Every token in the order of its id, the specials first.
+        All tokens, in the order of their ids; the special tokens come first.
 
     Raises
     ------
     DataError
-        The specials are not where they belong, or a token occurs twice.
+        The first tokens are not the special ones, or a token occurs twice.
     """
 
     def __init__(self, tokens: Sequence[str]) -> None:
         if tuple(tokens[: len(SPECIALS)]) != SPECIALS:
             raise DataError(
-                f"A vocabulary begins with {' '.join(SPECIALS)}, not {' '.join(tokens[:4])!r}.", "Make it anew."
+                f"A vocabulary begins with {' '.join(SPECIALS)}, not {' '.join(tokens[:4])!r}.", "Build it again."
             )
         self.tokens = list(tokens)
         self.ids = {token: i for i, token in enumerate(tokens)}
         """The id of each token."""
         if len(self.ids) != len(self.tokens):
-            raise DataError("A token occurs twice in the vocabulary.", "Make it anew.")
+            raise DataError("A token occurs twice in the vocabulary.", "Build it again.")
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> "Vocab":
-        """Order the tokens by frequency, then by the alphabet."""
+        """Build a vocabulary from token → count, ordered by frequency, then alphabetically."""
         return cls([*SPECIALS, *sorted(counts, key=lambda token: (-counts[token], token))])
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Return the id of each token, ``.unk``'s for those that have none."""
-        return [self.ids.get(token, UNKNOWN) for token in tokens]
+        """Return the id of each token, and that of ``.unk`` for a token without an id."""
+        return [self.ids.get(token, UNK) for token in tokens]
 
     def decode(self, token_ids: Iterable[int]) -> list[str]:
         """Return the token of each id."""
         return [self.tokens[i] for i in token_ids]
 
     def truncated(self, size: int | None) -> "Vocab":
-        """Return the first ``size`` tokens, specials included; None keeps all.
+        """Return a vocabulary of the first ``size`` tokens, special tokens included; None keeps all.
 
         Raises
         ------
         ConfigError
-            ``size`` leaves no room for the specials and one token.
+            ``size`` leaves no room for the special tokens and one other.
         """
         if size is None or size >= len(self):
             return self
         if size <= len(SPECIALS):
             raise ConfigError(
-                f"A vocabulary of {size} has no room for {len(SPECIALS)} specials and a token.",
-                f"Take {len(SPECIALS) + 1} or more.",
+                f"A vocabulary of {size} has no room for {len(SPECIALS)} special tokens and one other.",
+                f"Use {len(SPECIALS) + 1} or more.",
             )
         return Vocab(self.tokens[:size])
 
@@ -78,8 +81,14 @@ class Vocab:
 
     @classmethod
     def load(cls, path: Path) -> "Vocab":
-        """Read what :meth:`save` wrote."""
+        """Read a vocabulary that :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            The file is not a JSON list of tokens.
+        """
         tokens = read_json(path)
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise DataError(f"{path} is not a list of tokens.", "Remove it, and make it anew.")
+            raise DataError(f"{path} is not a list of tokens.", "Remove the file and create it again.")
         return cls(tokens)
