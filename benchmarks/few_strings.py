@@ -1,12 +1,12 @@
-"""How near to the best possible model of Dyck-1 five hundred strings bring a network trained by gradient.
+"""Measure how close a network trained on 500 strings of Dyck-1 comes to the best possible model.
 
     python benchmarks/few_strings.py [--data-seeds 0 1 2 3 4 5]
 
-Lan et al. (Minimum description length recurrent neural networks, TACL 2022, Table 1) give 500 strings of Dyck-1 with
-p = 0.3. For each draw of 500 strings, every recipe below is trained on four fifths of them and validated on the last
-fifth, five times over; recipe and number of epochs with the least mean cross-entropy are chosen. What was chosen is
-trained on all 500 for as many epochs, from three seeds, and held to 20,000 strings of another seed, which nothing was
-chosen by. No other string is looked at. Figures are in hundredths of a bit a symbol, the end of a string counted.
+Lan et al. (Minimum description length recurrent neural networks, TACL 2022, Table 1) use 500 strings of Dyck-1 with
+p = 0.3. For each draw of 500 strings, five-fold cross-validation chooses the recipe and the number of epochs with the
+lowest mean cross-entropy. The chosen recipe is trained on all 500 strings for that number of epochs, with three seeds,
+and evaluated on 20,000 strings of another seed. These strings influence no choice, and no others are used. Figures are
+in hundredths of a bit per symbol; the end of a string counts as a symbol.
 """
 
 import argparse
@@ -34,7 +34,10 @@ Tables = dict[str, dict[str, Any]]
 
 
 def recipe(hidden_size: int, embedding_size: int, top_dropout: float) -> Tables:
-    """Return an LSTM and its training; the rate is constant, so that a shorter training is a longer one's beginning."""
+    """Return the configuration of an LSTM and its training.
+
+    The learning rate is constant, so a short training equals the beginning of a longer one.
+    """
     return {
         "model": {"hidden_size": hidden_size, "embedding_size": embedding_size, "top_dropout": top_dropout},
         "optim": {"learning_rate": 0.02, "schedule": "constant", "ema_decay": 0.98},
@@ -50,15 +53,15 @@ RECIPES = {
 
 @dataclass(frozen=True)
 class Choice:
-    """A recipe, how long to follow it, and the cross-entropy on validation that spoke for both."""
+    """A recipe, its number of epochs, and their mean cross-entropy on validation in nats per token."""
 
     name: str
     epochs: int
     nats: float
 
 
-def trained(directory: Path, tables: Tables, data: dict[str, Any], loop: dict[str, Any]) -> Run:
-    """Train one model on one thread."""
+def train_one(directory: Path, tables: Tables, data: dict[str, Any], loop: dict[str, Any]) -> Run:
+    """Train one model on one thread and return its run."""
     common = {"data": {"strings": STRINGS, **data}, "loop": {"threads": 1, "samples": 1, "max_new_tokens": 100, **loop}}
     config = preset(LANGUAGE).with_tables(tables, "recipe").with_tables(common, "benchmark")
     run = Run.create(directory, config, open_dataset(config.data))
@@ -66,53 +69,53 @@ def trained(directory: Path, tables: Tables, data: dict[str, Any], loop: dict[st
     return run
 
 
-def validated(directory: Path, tables: Tables, data_seed: int) -> NDArray[np.float64]:
-    """Return the cross-entropy after each epoch, each of the 500 strings held out once."""
+def cross_validate(directory: Path, tables: Tables, data_seed: int) -> NDArray[np.float64]:
+    """Return the cross-entropy (nats per token) after each epoch, with each of the 500 strings held out once."""
     nats, tokens = np.zeros(EPOCHS), 0
     for fold in range(FOLDS):
         data = {"data_seed": data_seed, "folds": FOLDS, "fold": fold}
-        run = trained(directory / f"fold-{fold}", tables, data, {"epochs": EPOCHS, "seed": fold})
+        run = train_one(directory / f"fold-{fold}", tables, data, {"epochs": EPOCHS, "seed": fold})
         epochs = run.metrics("epoch")
         tokens += epochs[0]["val_tokens"]
         nats += [epoch["val_cross_entropy_nats"] * epoch["val_tokens"] for epoch in epochs]
     return nats / tokens
 
 
-def chosen(directory: Path, data_seed: int) -> Choice:
-    """Return the recipe and the number of epochs that validation chooses for these 500 strings."""
+def choose(directory: Path, data_seed: int) -> Choice:
+    """Return the recipe and the number of epochs that validation chooses for one draw of 500 strings."""
     choices = []
     for i, (name, tables) in enumerate(RECIPES.items()):
-        curve = validated(directory / f"recipe-{i}", tables, data_seed)
+        curve = cross_validate(directory / f"recipe-{i}", tables, data_seed)
         choices.append(Choice(name, int(curve.argmin()) + 1, float(curve.min())))
-        shown = HUNDREDTHS_OF_A_BIT * choices[-1].nats
-        print(f"  {data_seed:>4}  {name:<20}  validation {shown:6.2f} after {choices[-1].epochs} epochs", flush=True)
+        val = HUNDREDTHS_OF_A_BIT * choices[-1].nats
+        print(f"  {data_seed:>4}  {name:<20}  validation {val:6.2f} after {choices[-1].epochs} epochs", flush=True)
     return min(choices, key=lambda choice: choice.nats)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Dyck-1 from 500 strings.")
+    parser = argparse.ArgumentParser(description="Train on 500 strings of Dyck-1 and measure the excess.")
     parser.add_argument("--data-seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4, 5])
     means = []
     for data_seed in parser.parse_args().data_seeds:
         with tempfile.TemporaryDirectory() as folder:
-            choice = chosen(Path(folder), data_seed)
+            choice = choose(Path(folder), data_seed)
             excess, cross_entropy = [], []
             for seed in SEEDS:
                 loop = {"epochs": choice.epochs, "seed": seed, "keep": "last"}
                 directory = Path(folder) / f"all-{seed}"
-                run = trained(directory, RECIPES[choice.name], {"data_seed": data_seed, "held_out_strings": 1}, loop)
+                run = train_one(directory, RECIPES[choice.name], {"data_seed": data_seed, "held_out_strings": 1}, loop)
                 fresh = grade(run, 100, strings=FRESH)["fresh"]
                 excess.append(HUNDREDTHS_OF_A_BIT * fresh["excess_nats_per_token"])
                 cross_entropy.append(HUNDREDTHS_OF_A_BIT * fresh["cross_entropy_nats"])
         means.append(float(np.mean(excess)))
-        each = ", ".join(f"{value:.2f}" for value in excess)
+        by_seed = ", ".join(f"{value:.2f}" for value in excess)
         print(
-            f"strings {data_seed}: {choice.name}, {choice.epochs} epochs; on {FRESH:,} fresh strings cross-entropy"
+            f"draw {data_seed}: {choice.name}, {choice.epochs} epochs; cross-entropy on {FRESH:,} fresh strings"
             f" {np.mean(cross_entropy):.2f}, optimum {HUNDREDTHS_OF_A_BIT * fresh['floor_nats_per_token']:.2f},"
-            f" excess {means[-1]:.2f} ({each})",
+            f" excess {means[-1]:.2f} ({by_seed})",
             flush=True,
         )
-    print(f"over {len(means)} draws: excess {np.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})")
+    print(f"mean over {len(means)} draws: excess {np.mean(means):.2f} ({min(means):.2f} to {max(means):.2f})")
 
 
 if __name__ == "__main__":

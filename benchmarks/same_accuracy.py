@@ -1,13 +1,15 @@
-"""Whether the fast paths cost accuracy: ours and the plain form, trained to the end by the same recipe.
+"""Compare the accuracy of the fast paths with that of the plain form, both trained to the end with the same recipe.
 
-    python benchmarks/same_accuracy.py --minutes 4      # again, until it prints the differences
+    python benchmarks/same_accuracy.py --minutes 4      # repeat until it prints the differences
 
-Ours is ``elman train`` with its defaults, in float32 and, but for the mlp, with bf16 products too. The other is
-:mod:`plain`'s model in a loop of its own, with the same first weights, the same batches in the same order, the same
-kinds of dropout, schedule, clipping, and Adam's decays; but torch's layers on padded batches, a dense gradient of the
-embedding, and Adam over all its rows. Nothing is averaged, as the defaults average nothing. The figure is the accuracy
-on the 5,000 validation reviews after the last epoch, not after the best. Each model, side and seed leaves one small
-file; where time is up, a training is continued from the last epoch that was finished.
+The fast side is ``elman train`` with its defaults, in float32 and, except for the mlp, also with bf16 products. The
+plain side is the model of :mod:`plain` in a loop of its own. It has the same initial weights, batches, order of
+batches, kinds of dropout, learning rate schedule, clipping and decays of Adam. It differs in that torch's layers read
+padded batches, the embedding has a dense gradient, and Adam updates all its rows. Weights are not averaged, which is
+also the default.
+
+The figure is the accuracy on the 5,000 validation reviews after the last epoch, which may not be the best one. Each
+model, side and seed writes one small file. When the time is up, the next call continues from the last finished epoch.
 """
 
 import argparse
@@ -42,16 +44,16 @@ from elman.tasks import Classification
 from elman.training import train
 
 OURS: dict[str, Precision] = {"ours": "float32", "ours-bf16": "bf16"}
-"""Our sides, and the precision of their products."""
+"""The precision of the products of each fast side."""
 
 
 class TimeIsUp(Exception):
-    """The epoch is finished and kept; the next is another call's."""
+    """Raised after a finished and saved epoch when the time is up."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training."""
+    """Describes one training."""
 
     model: str
     side: str
@@ -74,25 +76,25 @@ def imdb() -> Dataset:
     return open_dataset(RunConfig().data)
 
 
-def right(config: RunConfig, model: nn.Module) -> NDArray[np.bool_]:
-    """Return whether each validation review is classified rightly."""
+def correct_reviews(config: RunConfig, model: nn.Module) -> NDArray[np.bool_]:
+    """Return for each validation review whether it is classified correctly."""
     batches = Classification(config, imdb()).val
     labels = batches.sequences.labels
-    assert labels is not None  # IMDb is labelled
-    found: NDArray[np.bool_] = predict(make_fabric(config), model, batches, "validation").argmax(axis=1) == labels
-    return found
+    assert labels is not None  # IMDb is labeled
+    correct: NDArray[np.bool_] = predict(make_fabric(config), model, batches, "validation").argmax(axis=1) == labels
+    return correct
 
 
 def train_ours(job: Job, folder: Path, after_epoch: Callable[[], None]) -> dict[str, Any]:
-    """Train a run, or go on with it, and return the accuracy after each epoch and what is right after the last."""
+    """Train or resume a run; return the accuracy after each epoch and which reviews are right after the last."""
     run = Run(folder) if folder.exists() else Run.create(folder, job.config, imdb())
     train(run, imdb(), after_epoch=lambda _: after_epoch())
     accuracies = [figures["val_accuracy"] for figures in run.metrics("epoch")]
-    return {"accuracies": accuracies, "right": packed(right(job.config, trained_model(run)))}
+    return {"accuracies": accuracies, "right": to_hex(correct_reviews(job.config, trained_model(run)))}
 
 
 def train_plain(job: Job, folder: Path, after_epoch: Callable[[], None]) -> dict[str, Any]:
-    """The same of the plain form."""
+    """Train or resume the plain form; return the same figures as :func:`train_ours`."""
     config, options = job.config, job.config.optim
     model = plain_model(config)
     optimizer = torch.optim.Adam(model.parameters(), options.learning_rate, (options.beta1, options.beta2))
@@ -105,18 +107,18 @@ def train_plain(job: Job, folder: Path, after_epoch: Callable[[], None]) -> dict
         accuracies = state["accuracies"]
     while len(accuracies) < job.epochs:
         plain_epoch(config, model, optimizer, len(accuracies))
-        accuracies.append(float(right(config, model).mean()))
+        accuracies.append(float(correct_reviews(config, model).mean()))
         print(f"{job.name}: epoch {len(accuracies)}, val accuracy {accuracies[-1]:.2%}", flush=True)
         with new_file(path) as partial:
             torch.save(
                 {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "accuracies": accuracies}, partial
             )
         after_epoch()
-    return {"accuracies": accuracies, "right": packed(right(config, model))}
+    return {"accuracies": accuracies, "right": to_hex(correct_reviews(config, model))}
 
 
 def plain_model(config: RunConfig) -> PlainClassifier:
-    """Return the plain form of a run's model, with its first weights."""
+    """Return the plain form of a run's model, with the run's initial weights."""
     with torch_seeded(config.loop.seed, "weights"):
         ours = build_model(config, len(imdb().vocab), len(imdb().class_names))
     sizes = config.model
@@ -134,7 +136,7 @@ def plain_model(config: RunConfig) -> PlainClassifier:
 
 
 def plain_epoch(config: RunConfig, model: PlainClassifier, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-    """Read the batches that a run reads in that epoch, at the rates that it has there."""
+    """Train one epoch on the batches and at the learning rates that a run has in this epoch."""
     batches = Classification(config, imdb()).train
     plan = batches.epoch(epoch)
     model.train()
@@ -148,17 +150,17 @@ def plain_epoch(config: RunConfig, model: PlainClassifier, optimizer: torch.opti
             meter.advance(1)
 
 
-def packed(flags: NDArray[np.bool_]) -> str:
-    """Return the flags as hexadecimal digits, four in each."""
+def to_hex(flags: NDArray[np.bool_]) -> str:
+    """Return the flags as hexadecimal digits, four flags per digit."""
     return np.packbits(flags).tobytes().hex()
 
 
-def unpacked(digits: str) -> NDArray[np.bool_]:
+def from_hex(digits: str) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(bytes.fromhex(digits), np.uint8), count=len(imdb().split("val"))).astype(bool)
 
 
-def do(job: Job, directory: Path, after_epoch: Callable[[], None]) -> dict[str, Any]:
-    """Return the result of a training: from its file, or by training."""
+def result_of(job: Job, directory: Path, after_epoch: Callable[[], None]) -> dict[str, Any]:
+    """Return the result of a training from its file; train first if there is no file."""
     path, folder = directory / f"{job.name}.json", directory / job.name
     if not path.exists():
         result = (train_ours if job.side in OURS else train_plain)(job, folder, after_epoch)
@@ -169,24 +171,28 @@ def do(job: Job, directory: Path, after_epoch: Callable[[], None]) -> dict[str, 
     return result
 
 
-def compared(ours: list[dict[str, Any]], plain: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean accuracies, and the paired difference by two ways to ask how sure it is."""
+def compare(ours: list[dict[str, Any]], plain: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the accuracies of both sides and their paired difference with one or two intervals."""
     last = [[result["accuracies"][-1] for result in results] for results in (ours, plain)]
-    flags = [np.stack([unpacked(result["right"]) for result in results]) for results in (ours, plain)]
-    found: dict[str, Difference] = {"over_seeds_and_reviews": paired_bootstrap(*flags)}
+    flags = [np.stack([from_hex(result["right"]) for result in results]) for results in (ours, plain)]
+    differences: dict[str, Difference] = {"over_seeds_and_reviews": paired_bootstrap(*flags)}
     if len(ours) > 1:
-        found["over_seeds"] = paired_over_seeds(*last)
-    return {"ours": last[0], "plain": last[1], **{name: each._asdict() for name, each in found.items()}}
+        differences["over_seeds"] = paired_over_seeds(*last)
+    return {
+        "ours": last[0],
+        "plain": last[1],
+        **{name: difference._asdict() for name, difference in differences.items()},
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The accuracy of ours and of the plain form.")
+    parser = argparse.ArgumentParser(description="Compare the accuracy of the fast paths with that of the plain form.")
     parser.add_argument("--models", nargs="+", default=["mlp", "lstm"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=RunConfig().loop.epochs)
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no epoch after so many")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="start no epoch after this many minutes")
     parser.add_argument("--directory", type=Path, default=Path("runs/same-accuracy"))
-    parser.add_argument("--json", type=Path, help="write the differences to this file too")
+    parser.add_argument("--json", type=Path, help="also write the differences to this file")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
 
@@ -200,12 +206,14 @@ def main() -> None:
             ours = ["ours"] if model == "mlp" else list(OURS)
             results: dict[str, list[dict[str, Any]]] = {side: [] for side in [*ours, "plain"]}
             for seed in options.seeds:
-                for side, found in results.items():
-                    found.append(do(Job(model, side, seed, options.epochs), options.directory, after_epoch))
-            differences[model] = {side: compared(results[side], results["plain"]) for side in ours}
+                for side, side_results in results.items():
+                    side_results.append(
+                        result_of(Job(model, side, seed, options.epochs), options.directory, after_epoch)
+                    )
+            differences[model] = {side: compare(results[side], results["plain"]) for side in ours}
             print(json.dumps({model: differences[model]}, indent=2), flush=True)
     except TimeIsUp:
-        print("The time is up; call this again to go on.")
+        print("The time is up. Repeat the command to continue.")
     if options.json is not None and len(differences) == len(options.models):
         write_json(options.json, differences)
 

@@ -1,13 +1,13 @@
-"""Seconds to 88% validation accuracy on IMDb: ours, fastText, NB-SVM, and a Keras LSTM of the same sizes.
+"""Measure the seconds to 88% validation accuracy on IMDb: ours, fastText, NB-SVM, and a Keras LSTM of the same sizes.
 
     pip install -r requirements.lock -r benchmarks/requirements.txt      # in a virtual environment of its own
     PYTHONPATH=src python benchmarks/time_to_accuracy.py --json build/time_to_accuracy.json
 
-All get the same 20,000 and 5,000 reviews as lists of words, in memory. The clock starts there: loading the reviews and
-importing the libraries are not in it; making a vocabulary of the training reviews, ids, n-grams or a file for fastText
-is, and so is every validation on the 5,000. Each runs in a process of its own, with as many threads as torch takes,
-and gives up after ``--limit`` seconds. What trains for a number of epochs that is set beforehand (fastText, ours) is
-named with that number, and is there with several.
+All models get the same 20,000 training and 5,000 validation reviews, as lists of words in memory. The clock starts
+after the reviews are loaded and the libraries imported. It includes the vocabulary, ids, n-grams or fastText's input
+file, which are made from the training reviews, and every validation. Each model runs in a process of its own with
+torch's default number of threads, and stops after ``--limit`` seconds. fastText and our models fix the number of epochs
+before they start, so they appear with several numbers.
 """
 
 import argparse
@@ -35,16 +35,16 @@ from elman.text.vocab import Vocab
 
 GOAL = 0.88
 LOADING_SECONDS = 120
-"""What a process may take beside its limit, for imports and for reading the reviews."""
+"""How many seconds a process may take in addition to its limit, for imports and for loading the reviews."""
 
 
 class Stop(Exception):
-    """The accuracy is reached, or the limit is."""
+    """Raised when the goal or the time limit is reached."""
 
 
 @dataclass(frozen=True)
 class Reviews:
-    """Lists of words and their labels."""
+    """Holds reviews as lists of words, with their labels."""
 
     train: list[list[str]]
     train_labels: list[int]
@@ -54,7 +54,7 @@ class Reviews:
 
 @dataclass
 class Clock:
-    """Stops at the goal or at the limit."""
+    """Measures time, and raises :class:`Stop` at the goal or at the limit (seconds)."""
 
     goal: float
     limit: float
@@ -63,28 +63,28 @@ class Clock:
     _started: float = field(default_factory=time.perf_counter)
 
     def check(self, accuracy: float) -> None:
-        """Take note of an accuracy on validation."""
+        """Record a validation accuracy, and raise :class:`Stop` if it reaches the goal or the time is up."""
         self.best = max(self.best, accuracy)
-        if accuracy >= self.goal and self.passed <= self.limit:
-            self.seconds = self.passed
+        if accuracy >= self.goal and self.elapsed <= self.limit:
+            self.seconds = self.elapsed
             raise Stop
-        self.look()
+        self.check_time()
 
-    def look(self) -> None:
-        if self.passed > self.limit:
+    def check_time(self) -> None:
+        if self.elapsed > self.limit:
             raise Stop
 
     @property
-    def passed(self) -> float:
+    def elapsed(self) -> float:
         return time.perf_counter() - self._started
 
 
 Competitor = Callable[[Reviews, Callable[[], Clock]], None]
-"""Learns from reviews until the clock, which it starts when it has imported what it needs, stops it."""
+"""A function that starts the clock after its imports, and learns from reviews until the clock stops it."""
 
 
 def ours(tables: dict[str, dict[str, Any]]) -> Competitor:
-    """``elman train`` with the defaults, but for what the tables say."""
+    """Return ``elman train`` with its defaults, changed by ``tables``."""
 
     def learn(reviews: Reviews, start: Callable[[], Clock]) -> None:
         from elman.runs import Run
@@ -95,12 +95,12 @@ def ours(tables: dict[str, dict[str, Any]]) -> Competitor:
         config = RunConfig.from_tables(tables, "benchmark")
         with tempfile.TemporaryDirectory() as folder:
             run = Run.create(Path(folder) / "run", config, dataset)
-            train(run, dataset, report=note, after_epoch=lambda figures: clock.check(figures["val_accuracy"]))
+            train(run, dataset, report=log, after_epoch=lambda figures: clock.check(figures["val_accuracy"]))
 
     return learn
 
 
-def note(line: str) -> None:
+def log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -115,13 +115,13 @@ def as_dataset(reviews: Reviews) -> Dataset:
             "val": Sequences.from_lists([vocab.encode(words) for words in reviews.val], reviews.val_labels),
         },
         class_names=("positive", "negative"),
-        checksum="",  # nothing reads it: the run is gone when it has ended
+        checksum="",  # unused: the run is deleted afterwards
         source="memory",
     )
 
 
 def fasttext(epochs: int, rate: float = 0.1) -> Competitor:
-    """fastText's classifier (Joulin et al., EACL 2017) with word bigrams, else its defaults (its rate's is 0.1)."""
+    """Return fastText's classifier (Joulin et al., EACL 2017) with word bigrams; its own default rate is 0.1."""
 
     def learn(reviews: Reviews, start: Callable[[], Clock]) -> None:
         from fasttext import train_supervised
@@ -134,14 +134,16 @@ def fasttext(epochs: int, rate: float = 0.1) -> Competitor:
                     file.write(f"__label__{label} {' '.join(words)}\n")
             model = train_supervised(str(path), epoch=epochs, lr=rate, wordNgrams=2, thread=threads(), verbose=0)
         labels, _ = model.predict([" ".join(words) for words in reviews.val])
-        right = [said == f"__label__{label}" for [said], label in zip(labels, reviews.val_labels, strict=True)]
-        clock.check(float(np.mean(right)))
+        correct = [
+            predicted == f"__label__{label}" for [predicted], label in zip(labels, reviews.val_labels, strict=True)
+        ]
+        clock.check(float(np.mean(correct)))
 
     return learn
 
 
 def nb_svm(reviews: Reviews, start: Callable[[], Clock]) -> None:
-    """NB-SVM (Wang & Manning, ACL 2012): words and bigrams there or not, scaled by their log-count ratio."""
+    """Train NB-SVM (Wang & Manning, ACL 2012): binary features of words and bigrams, scaled by log-count ratios."""
     from sklearn.feature_extraction.text import CountVectorizer
     from sklearn.svm import LinearSVC
 
@@ -159,7 +161,7 @@ def nb_svm(reviews: Reviews, start: Callable[[], Clock]) -> None:
 
 
 def keras_lstm(reviews: Reviews, start: Callable[[], Clock]) -> None:
-    """An LSTM in Keras on torch: our sizes, rates and batches, and the padding kept out of the maximum."""
+    """Train an LSTM in Keras on torch, with our sizes, rates and batches, and padding excluded from the maximum."""
     os.environ["KERAS_BACKEND"] = "torch"
     import keras
 
@@ -186,15 +188,15 @@ def keras_lstm(reviews: Reviews, start: Callable[[], Clock]) -> None:
         for batch in train.read(plan):
             model.train_on_batch(batch.token_ids.numpy(), labels_of(batch.labels))
             tokens += batch.tokens
-            if clock.passed > clock.limit:
+            if clock.elapsed > clock.limit:
                 share = tokens / train.sequences.total_tokens
-                note(f"keras: {share:.1%} of epoch {epoch + 1} in {clock.passed:.0f} s")
-            clock.look()
-        right = 0
+                log(f"keras: {share:.1%} of epoch {epoch + 1} in {clock.elapsed:.0f} s")
+            clock.check_time()
+        correct = 0
         for batch in val.read(val.in_order()):
-            right += int((model.predict_on_batch(batch.token_ids.numpy()).argmax(1) == labels_of(batch.labels)).sum())
-            clock.look()
-        clock.check(right / len(val.sequences))
+            correct += int((model.predict_on_batch(batch.token_ids.numpy()).argmax(1) == labels_of(batch.labels)).sum())
+            clock.check_time()
+        clock.check(correct / len(val.sequences))
 
 
 def labels_of(labels: Any) -> Any:
@@ -232,14 +234,14 @@ def load() -> Reviews:
     dataset = open_dataset(DataConfig())
     parts: list[Any] = []
     for split in ("train", "val"):
-        sequences = dataset.split(split)  # type: ignore[arg-type]  # these two are names of splits
+        sequences = dataset.split(split)  # type: ignore[arg-type]  # both are names of splits
         assert sequences.labels is not None  # IMDb is labelled
         parts += [[dataset.vocab.decode(ids.tolist()) for ids in sequences], sequences.labels.tolist()]
     return Reviews(*parts)
 
 
 def compete(name: str, goal: float, limit: float) -> dict[str, Any]:
-    """Let one learn in this process, and return its row."""
+    """Run one competitor in this process, and return its row."""
     reviews, clocks = load(), []
 
     def start() -> Clock:
@@ -252,7 +254,7 @@ def compete(name: str, goal: float, limit: float) -> dict[str, Any]:
         pass
     except ImportError as error:
         return row(name, goal, limit, missing=str(error))
-    return row(name, goal, limit, clocks[0].seconds, clocks[0].best, clocks[0].passed)
+    return row(name, goal, limit, clocks[0].seconds, clocks[0].best, clocks[0].elapsed)
 
 
 def row(
@@ -275,48 +277,50 @@ def row(
     }
 
 
-def in_own_process(name: str, goal: float, limit: float) -> dict[str, Any]:
+def run_in_own_process(name: str, goal: float, limit: float) -> dict[str, Any]:
     command = [sys.executable, __file__, "--alone", name, "--goal", str(goal), "--limit", str(limit)]
     try:
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=limit + LOADING_SECONDS)
+        process = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, timeout=limit + LOADING_SECONDS
+        )
     except subprocess.TimeoutExpired:
         return row(name, goal, limit)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    figures: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return figures
 
 
-def line(found: dict[str, Any]) -> str:
-    """Return a row for a person."""
-    if found["missing"] is not None:
-        return f"{found['name']}: not measured, it is not installed ({found['missing']})"
-    if found["seconds"] is not None:
-        return f"{found['name']}: {found['seconds']:.1f} s to {found['best_accuracy']:.2%}"
-    if found["best_accuracy"] is None or not found["best_accuracy"]:
-        return f"{found['name']}: {found['goal']:.0%} not reached in {found['limit']:.0f} s, no validation yet"
+def line(figures: dict[str, Any]) -> str:
+    """Return a row as a line of text."""
+    if figures["missing"] is not None:
+        return f"{figures['name']}: not measured, because a package is missing ({figures['missing']})"
+    if figures["seconds"] is not None:
+        return f"{figures['name']}: {figures['seconds']:.1f} s to {figures['best_accuracy']:.2%}"
+    if figures["best_accuracy"] is None or not figures["best_accuracy"]:
+        return f"{figures['name']}: {figures['goal']:.0%} not reached in {figures['limit']:.0f} s; no validation yet"
     return (
-        f"{found['name']}: {found['goal']:.0%} not reached, {found['best_accuracy']:.2%} at best when it ended"
-        f" after {found['ended_after_seconds']:.1f} s"
+        f"{figures['name']}: {figures['goal']:.0%} not reached; best accuracy {figures['best_accuracy']:.2%}"
+        f" in {figures['ended_after_seconds']:.1f} s"
     )
 
 
-def chosen(only: list[str]) -> Iterator[str]:
+def select(only: list[str]) -> Iterator[str]:
     return (name for name in COMPETITORS if not only or any(part in name for part in only))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Seconds to an accuracy on IMDb's validation reviews.")
-    parser.add_argument("--only", nargs="+", default=[], help="those that have one of these in their name")
+    parser = argparse.ArgumentParser(description="Measure the seconds to an accuracy on IMDb's validation reviews.")
+    parser.add_argument("--only", nargs="+", default=[], help="run only competitors whose name contains one of these")
     parser.add_argument("--goal", type=float, default=GOAL)
-    parser.add_argument("--limit", type=float, default=300.0, help="seconds after which to give up")
-    parser.add_argument("--json", type=Path, help="write the rows to this file too")
+    parser.add_argument("--limit", type=float, default=300.0, help="stop a competitor after this many seconds")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone is not None:
         print(json.dumps(compete(options.alone, options.goal, options.limit)))
         return
     rows = []
-    for name in chosen(options.only):
-        rows.append(in_own_process(name, options.goal, options.limit))
+    for name in select(options.only):
+        rows.append(run_in_own_process(name, options.goal, options.limit))
         print(line(rows[-1]), flush=True)
     if options.json is not None:
         write_json(options.json, {"rows": rows})
