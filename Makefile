@@ -1,30 +1,40 @@
 # Everything a newcomer needs: `make study` and `make test`, with nothing installed but Python and make.
 PYTHON ?= python3
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
 
-.PHONY: study test bench lint clean
+.PHONY: study test check lint bench clean
 
 study: .venv/installed
 	$(BIN)/elman study --profile quick
 
-test: .venv/installed lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+# Everything: lint, types, layers, all tests, doctests and the examples of the docs.
+test: .venv/installed-dev lint
+	$(PYTEST)
 
-bench: .venv/installed
-	$(BIN)/elman bench --json build/bench.json
+# The same without the slow tests, in a minute or so.
+check: .venv/installed-dev lint
+	$(PYTEST) -m "not slow"
 
-lint: .venv/installed
+lint: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The lock file names exact versions; which build of torch pip takes is its own configuration's choice (README).
+bench: .venv/installed
+	$(BIN)/elman bench --json build/bench.json
+
+# The lock files name exact versions; pip's own configuration chooses the build of torch (README).
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "elman needs Python 3.11 or newer: make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-dev.lock
 	@touch $@
 
 clean:

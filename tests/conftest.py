@@ -1,8 +1,8 @@
-"""What all tests share: shapes checked at every call, a cache of their own, small IMDb-shaped archives."""
+"""Fixtures that many tests use. Shapes are checked at every call, and nothing depends on the speed of the machine."""
 
 from jaxtyping import install_import_hook
 
-# Before anything of elman is imported: from here on a wrong shape is an error.
+# This comes before the first import of elman, so that every wrong shape raises an error.
 with install_import_hook(
     ["elman.models", "elman.losses", "elman.text.batching", "elman.text.sequences"], "beartype.beartype"
 ):
@@ -20,16 +20,25 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
-from elman import cli
+from elman import cli, progress
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 
+# The same commit draws the same examples, so that a failure belongs to the change that it is seen with.
+# `pytest --hypothesis-profile=random` draws new ones.
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("random", settings.get_profile("repeatable"), derandomize=False)
+settings.load_profile("repeatable")
+
 REAL_IMDB = os.environ.get("ELMAN_IMDB", "")
 THREADS = max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
-os.environ["OMP_NUM_THREADS"] = str(THREADS)  # of the processes that a test begins
 POSTGRES = os.environ.get("ELMAN_POSTGRES", "")
+os.environ["OMP_NUM_THREADS"] = str(THREADS)  # for the processes that a test starts
 
 POSITIVE = "A great film, it moved me.<br /><br />The cast is GREAT and the story holds number {}!"
 NEGATIVE = "A terrible film, it bored me.<br />The cast is wooden & the story falls apart, number {}."
@@ -38,19 +47,26 @@ WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several workers one takes all tests that share what is slow to make."""
+    """Give all tests that share a slow fixture to the same worker."""
     for item in items:
-        for shared in {"real_imdb", "smoke_study", "brackets"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(shared))
+        for fixture in {"real_imdb", "smoke_study", "brackets"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(fixture))
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or writes the user's cache, or finds IMDb by the environment."""
+    """Keep the user's cache, and an IMDb archive that the environment names, out of every test."""
     cache = tmp_path / "cache"
     monkeypatch.setenv("ELMAN_CACHE", str(cache))
     monkeypatch.delenv("ELMAN_IMDB", raising=False)
     return cache
+
+
+@pytest.fixture(autouse=True)
+def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Print no progress, however slow the machine is; a test of the progress sets the times itself."""
+    monkeypatch.setattr(progress, "SECONDS_BEFORE_FIRST_LINE", float("inf"))
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from elman.checkpoint import (
     EpochTotals,
@@ -31,6 +30,7 @@ from elman.checkpoint import (
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.errors import Interrupted, NonFiniteLoss
+from elman.extras import summary_writer
 from elman.files import write_json
 from elman.inference import build_model, make_fabric, name_of, precision_on
 from elman.interrupts import interruptible
@@ -45,6 +45,9 @@ from elman.seeding import torch_seeded
 from elman.tasks import Task, task_of
 from elman.text.batching import Batch
 from elman.text.vocab import UNKNOWN
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 THREADS_A_CORE = 4
 """More only wait for each other."""
@@ -62,7 +65,7 @@ class Session:
     forward: Callable[..., Any]
     state: State
     task: Task
-    writer: SummaryWriter
+    writer: "SummaryWriter | None"
     interrupted: threading.Event
     report: Report
     after_epoch: Callable[[dict[str, Any]], None]
@@ -113,7 +116,8 @@ def train(
         try:
             fit(session)
         finally:
-            session.writer.close()
+            if session.writer is not None:
+                session.writer.close()
         summary = summarise(session) | ({} if start is None else {"pretraining": _begun_from(start)})
         write_json(run.result_path("training"), summary)
         drop_checkpoints(run.checkpoints)
@@ -192,7 +196,7 @@ def set_up(
         forward=forward,
         state=state,
         task=task_of(config, dataset),
-        writer=SummaryWriter(str(run.path / "tensorboard"), purge_step=state.position.step + 1),
+        writer=summary_writer(run.path / "tensorboard", state.position.step + 1),
         interrupted=interrupted,
         report=report,
         after_epoch=after_epoch,
@@ -355,7 +359,7 @@ def _log(session: Session, kind: str, prefix: str, figures: dict[str, Any]) -> N
     figures = {"step": session.state.position.step, **figures}
     session.run.log(kind, figures)
     for name, value in figures.items():
-        if name != "step" and isinstance(value, int | float):
+        if session.writer is not None and name != "step" and isinstance(value, int | float):
             session.writer.add_scalar(f"{prefix}/{name}", value, figures["step"])
 
 

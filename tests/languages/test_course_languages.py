@@ -2,7 +2,6 @@
 
 import hashlib
 import random
-import time
 
 import pytest
 import torch
@@ -64,10 +63,8 @@ def test_seed_is_honoured_and_global_state_left_alone() -> None:
     assert random.getstate() == state
 
 
-def test_150_000_ndfa_strings_take_about_a_second() -> None:
-    began = time.process_time()
+def test_150_000_ndfa_strings_are_as_long_as_the_course_s() -> None:
     x, _ = load_ndfa(n=150_000)
-    assert time.process_time() - began < 2  # 0.5 s measured: the margin is for machines that are busy
     assert sum(map(len, x)) == 2_094_396
     assert len(x[-1]) == 158
 

@@ -360,7 +360,7 @@ def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
 
 
 @given(grammars())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> None:
     try:
         grammar = Grammar("random", ["a", "b"], "S", rules)
@@ -396,7 +396,7 @@ def automata(draw: st.DrawFn) -> tuple[dict, dict]:
 
 
 @given(automata())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_any_automaton_is_its_brute_force(drawn: tuple[dict, dict]) -> None:
     arcs, stops = drawn
     try:

@@ -132,7 +132,7 @@ def test_brackets_asks_three_questions() -> None:
 
 
 @given(st.text(alphabet="([])x", max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_dyck_2_on_any_text(text: str) -> None:
     oracle: Language = language("dyck2")
     assert oracle.is_member(text) == KNOWN["dyck2"].member(text)

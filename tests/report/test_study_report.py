@@ -219,7 +219,7 @@ def test_no_study_no_report(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1), min_size=1))
 def test_no_sign_of_a_sample_means_anything_to_markdown(samples: list[str]) -> None:
     source = "".join(f"- ✓ {escaped(sample)}\n" for sample in samples)

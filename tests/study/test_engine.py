@@ -198,7 +198,7 @@ def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path:
     assert (figures["threads"], figures["precision"]) == ([1], ["float32"])
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.usefixtures("no_report")
 def test_a_change_repeats_exactly_what_depends_on_it(

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from elman.cli.apps import DRAW_AS_IS, Json, app, show_figures, svg, warn_unfinished
 from elman.config import SamplingConfig
 from elman.errors import ConfigError
+from elman.extras import require
 
 
 @app.command
@@ -142,6 +143,7 @@ def generalise(
     json
         Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
     """
+    require("report")
     from elman.generalization import check_same_strings, over_runs
     from elman.generalization import generalise as generalise_run
     from elman.report.figures import generalisation_figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from elman.cli.apps import Json, language_app, show_figures, slug, svg
 from elman.config import DataConfig
 from elman.errors import DataError
+from elman.extras import require
 
 if TYPE_CHECKING:
     from elman.languages import Language
@@ -77,6 +78,7 @@ def draw_language(name: str, /, *, output: Path | None = None) -> None:
     output
         Where to write the SVG. The default is NAME.svg.
     """
+    require("report")
     from elman.report.drawing import draw
 
     path = svg(output or Path(f"{slug(name)}.svg"))

@@ -6,6 +6,7 @@ from typing import Literal
 from elman.cli.apps import app
 from elman.config import Accelerator
 from elman.errors import ConfigError
+from elman.extras import require
 
 
 @app.command
@@ -42,6 +43,7 @@ def study(
         How many seeds or trials of a step are trained beside each other; the default is what the study says. On
         processors each takes a core; a GPU that recurrent networks leave idle has room for several.
     """
+    require("report", "tune")
     from elman.study import read_study, run_study, study_from_file
 
     if file is not None and profile is not None:
@@ -65,6 +67,7 @@ def report(directory: Path, /) -> None:
     directory
         A study's, such as runs/study-quick.
     """
+    require("report")
     from elman.report.study import write_report
 
     print(write_report(directory))
@@ -85,6 +88,7 @@ def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
     output
         The folder that it is written into.
     """
+    require("report")
     from elman.bundle import write_bundle
 
     print(write_bundle(directory, name, output))

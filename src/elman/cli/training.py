@@ -20,6 +20,7 @@ from elman.cli.apps import (
     warn_unfinished,
 )
 from elman.errors import ConfigError, Interrupted
+from elman.extras import require
 from elman.options import RunOptions, given_tables
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ def tune(
     json
         Print the log of all trials for a program to read; lines on how it goes are written to standard error.
     """
+    require("tune")
     from elman.options import command_line
     from elman.report.terminal import print_search
     from elman.tables import read_toml

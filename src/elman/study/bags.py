@@ -19,8 +19,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from elman.errors import ConfigError
 from elman.evaluation import LogProbs
+from elman.extras import require
 from elman.text.sequences import Sequences
 
 Method = Literal["majority", "nb-svm", "tf-idf"]
@@ -162,10 +162,5 @@ def _linear(features: Counts, labels: NDArray[np.int64], strength: float) -> Pre
 def _sklearn(part: str) -> Any:
     from importlib import import_module
 
-    try:
-        return import_module(f"sklearn.{part}")
-    except ImportError as error:
-        raise ConfigError(
-            "This yardstick needs scikit-learn, which is not installed.",
-            "pip install scikit-learn",
-        ) from error
+    require("baselines")
+    return import_module(f"sklearn.{part}")

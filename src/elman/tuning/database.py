@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from elman.errors import ConfigError, DataError
+from elman.extras import require
 from elman.files import read_json
 from elman.seeding import derive
 from elman.tuning.log import Log, trial_of
@@ -192,8 +192,7 @@ def database_url(directory: Path, storage: str | None) -> URL:
             f"A search is not kept in {url.get_backend_name()}.",
             "Give --storage postgresql://USER@HOST/DATABASE, or leave it out for SQLite.",
         )
-    if find_spec("psycopg") is None:
-        raise ConfigError("PostgreSQL needs a driver that is not installed.", "pip install 'psycopg[binary]'")
+    require("postgres")
     return url.set(drivername="postgresql+psycopg")
 
 
