@@ -60,6 +60,7 @@ def commands() -> list[object]:
         pytest.param(arguments, id=f"{place} {shlex.join(arguments)}")
         for place, line in shells + inline
         for arguments in elman_commands(line.removeprefix("$ "))
+        if arguments[:1] != ["COMMAND"]
     ]
 
 

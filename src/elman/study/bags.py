@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from elman.errors import ConfigError
 from elman.evaluation import LogProbs
 from elman.extras import require
 from elman.text.sequences import Sequences
