@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     """Print no progress, however slow the machine is; a test of the progress sets the times itself."""
     monkeypatch.setattr(progress, "SECONDS_BEFORE_FIRST_LINE", float("inf"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Skip fsync: nothing in a test has to survive a power failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Run the Python blocks of the README and the docs, and parse every elman command that they show.
 
-A Python block runs as it stands, in an empty folder. A comment such as ``# 0.54825, exact`` after an expression must
+A Python block runs unchanged, in an empty folder. A comment such as ``# 0.54825, exact`` after an expression must
 begin with its value. An HTML comment right before the block changes that: ``<!-- not run: REASON -->`` leaves the block
 out, ``<!-- run after: CODE -->`` runs CODE first.
 """

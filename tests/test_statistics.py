@@ -1,6 +1,5 @@
 """Intervals and tests, against definitions, published examples, SciPy, and the share of times that they are right."""
 
-import doctest
 import itertools
 import math
 from fractions import Fraction
@@ -17,12 +16,10 @@ from elman.errors import ConfigError
 from elman.statistics import (
     comparison,
     holm,
-    intervals,
     mcnemar,
     mcnemar_power,
     paired_bootstrap,
     paired_over_seeds,
-    power,
     smallest_detectable_difference,
     smallest_difference_by_student,
     student_power,
@@ -39,11 +36,6 @@ def answers(both: int, only_first: int, only_second: int, neither: int) -> tuple
     first = [True] * both + [True] * only_first + [False] * only_second + [False] * neither
     second = [True] * both + [False] * only_first + [True] * only_second + [False] * neither
     return np.array(first), np.array(second)
-
-
-@pytest.mark.parametrize("module", [comparison, intervals, power])
-def test_the_examples_of_the_documentation(module: object) -> None:
-    assert doctest.testmod(module, optionflags=doctest.ELLIPSIS, raise_on_error=False).failed == 0
 
 
 def test_mcnemar_against_the_sum_of_binomials() -> None:

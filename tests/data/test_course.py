@@ -1,6 +1,5 @@
 """The course's functions: their examples, the sets that they generate, and what they refuse."""
 
-import doctest
 import random
 from itertools import product
 
@@ -9,10 +8,6 @@ import torch
 
 from elman.data import course
 from elman.errors import ConfigError
-
-
-def test_documented_examples_are_true() -> None:
-    assert doctest.testmod(course).failed == 0
 
 
 def test_special_tokens_are_the_first_four_words() -> None:

@@ -1,6 +1,6 @@
-"""Every language of the package again, written without looking at it: whole strings, patterns, and enumeration.
+"""A second implementation of every language, independent of the package: whole strings, patterns and enumeration.
 
-Nothing here reads a string symbol by symbol through states, as the package does; slow and obvious on purpose.
+It is slow and obvious on purpose. The package reads a string symbol by symbol through states; nothing here does.
 """
 
 import itertools
@@ -13,15 +13,15 @@ Prob = Callable[[str], float]
 
 
 @dataclass(frozen=True)
-class Known:
-    """A language's probability of a string, and its membership where that is another question."""
+class Reference:
+    """The probability of a string, and whether it is a member of the language."""
 
     prob: Prob
     member: Callable[[str], bool]
 
 
 def strings(alphabet: Sequence[str], most: int, longest: int = 99) -> Iterator[tuple[str, ...]]:
-    """Every string over the alphabet, short to long, ``most`` at the most, whole lengths only."""
+    """Yield all strings over the alphabet, length by length, as long as they are at most ``most``."""
     total = 0
     for length in range(longest + 1):
         total += len(alphabet) ** length
@@ -30,8 +30,9 @@ def strings(alphabet: Sequence[str], most: int, longest: int = 99) -> Iterator[t
         yield from itertools.product(alphabet, repeat=length)
 
 
-def known(prob: Prob, member: Callable[[str], bool] | None = None) -> Known:
-    return Known(prob, member or (lambda s: prob(s) > 0))
+def reference(prob: Prob, member: Callable[[str], bool] | None = None) -> Reference:
+    """Return a reference whose members are, by default, the strings of positive probability."""
+    return Reference(prob, member or (lambda s: prob(s) > 0))
 
 
 def ndfa(s: str) -> float:
@@ -45,9 +46,9 @@ def ndfa(s: str) -> float:
 
 
 def balanced(s: str) -> bool:
-    before = None
-    while before != s:
-        before, s = s, re.sub(r"\(\)|\[\]|\{\}|<>", "", s)
+    previous = None
+    while previous != s:
+        previous, s = s, re.sub(r"\(\)|\[\]|\{\}|<>", "", s)
     return s == ""
 
 
@@ -71,10 +72,10 @@ def equal_blocks(alphabet: str, p: float) -> Prob:
 
 def sum_blocks(p: float) -> Prob:
     def prob(s: str) -> float:
-        found = re.fullmatch("(a+)(b+)(c+)", s)
-        if not found or len(found[1]) + len(found[2]) != len(found[3]):
+        blocks = re.fullmatch("(a+)(b+)(c+)", s)
+        if not blocks or len(blocks[1]) + len(blocks[2]) != len(blocks[3]):
             return 0.0
-        return (1 - p) ** 2 * p ** (len(found[3]) - 2)
+        return (1 - p) ** 2 * p ** (len(blocks[3]) - 2)
 
     return prob
 
@@ -93,9 +94,9 @@ MEMBERS: dict[str, Callable[[str], bool]] = {
 
 
 def weighed(member: Callable[[str], bool], stop: float) -> Prob:
-    """Members stop with ``stop``; the symbols after which some member still follows share the rest equally.
+    """Return the law in which a member ends with probability ``stop``, and the possible next symbols share the rest.
 
-    Whether one follows is tried with up to three symbols more, which is enough for every language above.
+    A symbol is possible if up to three more symbols complete a member; that is enough for every language above.
     """
     futures = ["".join(future) for future in strings("01", 15)]
     live_cache: dict[str, list[str]] = {}
@@ -121,7 +122,7 @@ def weighed(member: Callable[[str], bool], stop: float) -> Prob:
 
 
 def automaton_law(start: str, arcs: Mapping, stops: Mapping, longest: int) -> dict[tuple[str, ...], float]:
-    """Every string up to a length with its probability: all paths walked one by one."""
+    """Return all strings up to a length with their probabilities, by walking every path."""
     law: dict[tuple[str, ...], float] = {}
 
     def walk(state: str, string: tuple[str, ...], p: float) -> None:
@@ -136,7 +137,7 @@ def automaton_law(start: str, arcs: Mapping, stops: Mapping, longest: int) -> di
 
 
 def grammar_law(start: str, rules: Mapping[str, Mapping[str, float]], longest: int) -> dict[tuple[str, ...], float]:
-    """Every string up to a length with its probability: the least fixed point of the rules, by iteration.
+    """Return all strings up to a length with their probabilities: the least fixed point of the rules, by iteration.
 
     Each round allows derivations one level deeper, so empty rules, chains, ambiguity and left recursion need no care.
     """
@@ -170,7 +171,10 @@ def _expand(ways: Mapping[str, float], laws: Mapping, longest: int) -> dict[tupl
 
 
 def inside(rules: Mapping[str, Mapping[str, float]], start: str, words: Sequence[str]) -> float:
-    """A long string's probability by memoised recursion over spans; for grammars without empty rules and chains."""
+    """Return the probability of a long string by memoized recursion over spans.
+
+    The grammar must have neither empty rules nor chains.
+    """
     memo: dict[tuple[tuple[str, ...], int, int], float] = {}
 
     def sequence(symbols: tuple[str, ...], i: int, j: int) -> float:
@@ -191,19 +195,19 @@ def inside(rules: Mapping[str, Mapping[str, float]], start: str, words: Sequence
     return sequence((start,), 0, len(words))
 
 
-KNOWN: dict[str, Known] = {
-    "ndfa": known(ndfa),
-    "brackets": known(brackets, balanced),
-    "dyck1": known(dyck(1, 0.3)),
-    "dyck2": known(dyck(2, 0.3)),
-    "anbn": known(equal_blocks("ab", 0.9)),
-    "anbncn": known(equal_blocks("abc", 0.9)),
-    "anbncndn": known(equal_blocks("abcd", 0.9)),
-    "anbmcnm": known(sum_blocks(0.8)),
-    **{name: known(weighed(member, 0.1), member) for name, member in MEMBERS.items()},
+REFERENCE: dict[str, Reference] = {
+    "ndfa": reference(ndfa),
+    "brackets": reference(brackets, balanced),
+    "dyck1": reference(dyck(1, 0.3)),
+    "dyck2": reference(dyck(2, 0.3)),
+    "anbn": reference(equal_blocks("ab", 0.9)),
+    "anbncn": reference(equal_blocks("abc", 0.9)),
+    "anbncndn": reference(equal_blocks("abcd", 0.9)),
+    "anbmcnm": reference(sum_blocks(0.8)),
+    **{name: reference(weighed(member, 0.1), member) for name, member in MEMBERS.items()},
 }
 
-SMALL_TOY = {  # the toy grammar with fewer words, so that its strings can be counted out
+SMALL_TOY = {  # the toy grammar with fewer words, so that its strings can be enumerated
     "_s": dict.fromkeys(
         ["_s _adv", "_np _vp", "_np _vp _prep _np", "_np _vp ( _prep _np )", "_np _vp _con _s", "_np _vp ( _con _s )"],
         1 / 6,

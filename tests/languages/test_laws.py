@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from brute_force import GRAMMARS, KNOWN, automaton_law, grammar_law, strings, words_of
+from brute_force import GRAMMARS, REFERENCE, automaton_law, grammar_law, strings, words_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
@@ -27,7 +27,7 @@ STOPS = {"p": 0.4, "q": 0.4}
 
 def law_of(name: str, longest: int) -> Law:
     """Every string of a language up to a length, by brute force."""
-    oracle, truth = language(name), KNOWN[name]
+    oracle, truth = language(name), REFERENCE[name]
     found = {tokens: truth.prob("".join(tokens)) for tokens in strings(oracle.alphabet, 100_000, longest)}
     return {tokens: p for tokens, p in found.items() if p > 0}
 
@@ -82,11 +82,11 @@ def check_limit(oracle: Language, law: Law, longest: int) -> None:
     assert limited.up_to(longest + 5).mean_tokens() == limited.mean_tokens()
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", REFERENCE)
 def test_prefixes_and_limits(name: str) -> None:
     longest = {"ndfa": 10, "dyck2": 7, "anbncndn": 8, "anbmcnm": 8}.get(name, 9)
     oracle = language(name)
-    law = law_of(name, longest) if name != "ndfa" else {tuple(s): KNOWN[name].prob(s) for s in ndfa_strings(2)}
+    law = law_of(name, longest) if name != "ndfa" else {tuple(s): REFERENCE[name].prob(s) for s in ndfa_strings(2)}
     check_prefixes(oracle, law, tail=1 - math.fsum(law.values()) + 1e-14)
     check_limit(oracle, law, longest)
     check_limit(oracle, law, longest - 3)
@@ -261,7 +261,7 @@ def test_toys_floor_is_an_estimate_below_the_derivations(version: int, bits: flo
     assert characters.floor_nats_per_token() == entropy.nats_per_string / characters.mean_tokens()
 
 
-EXACT = [name for name in KNOWN if language(name).entropy().kind == "exact"]
+EXACT = [name for name in REFERENCE if language(name).entropy().kind == "exact"]
 
 
 @pytest.mark.parametrize("name", EXACT)

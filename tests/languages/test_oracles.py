@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from brute_force import GRAMMARS, KNOWN, grammar_law, inside, strings, words_of
+from brute_force import GRAMMARS, REFERENCE, grammar_law, inside, strings, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -24,9 +24,9 @@ def same(log_prob: float, prob: float) -> bool:
     return log_prob == -math.inf if prob == 0 else math.isclose(log_prob, math.log(prob), rel_tol=1e-11, abs_tol=NEAR)
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", REFERENCE)
 def test_every_short_string(name: str) -> None:
-    oracle, truth = language(name), KNOWN[name]
+    oracle, truth = language(name), REFERENCE[name]
     for tokens in strings(oracle.alphabet, MOST, LONGEST):
         string = "".join(tokens)
         prob = truth.prob(string)
@@ -82,9 +82,9 @@ def edited(tokens: list[str], alphabet: tuple[str, ...], rng: random.Random) -> 
     return tokens
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", REFERENCE)
 def test_edits_of_long_strings(name: str) -> None:
-    oracle, truth, rng = language(name), KNOWN[name], random.Random(1)
+    oracle, truth, rng = language(name), REFERENCE[name], random.Random(1)
     long = sorted(oracle.sample(500, rng), key=len)[-30:]
     for string in long:
         assert oracle.in_support(string)
@@ -135,7 +135,7 @@ def test_brackets_asks_three_questions() -> None:
 @settings(max_examples=300)
 def test_dyck_2_on_any_text(text: str) -> None:
     oracle: Language = language("dyck2")
-    assert oracle.is_member(text) == KNOWN["dyck2"].member(text)
+    assert oracle.is_member(text) == REFERENCE["dyck2"].member(text)
     assert oracle.in_support(text) == oracle.is_member(text)
 
 
@@ -208,9 +208,9 @@ def test_what_the_prefix_cannot_use_does_not_overflow() -> None:
     assert math.isclose(grammar.log_prob("b" + "a" * 200), 201 * math.log(0.5), rel_tol=1e-12)
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", REFERENCE)
 def test_strings_of_a_length_come_as_often_as_their_probability_says(name: str) -> None:
-    law, prob = language(name), KNOWN[name].prob
+    law, prob = language(name), REFERENCE[name].prob
     by_length: dict[int, dict[str, float]] = {}
     longest = 0
     for tokens in strings(law.alphabet, 40_000):
@@ -238,7 +238,7 @@ def test_a_very_long_string_of_a_length() -> None:
         assert language(name).is_member(string)
 
 
-@pytest.mark.parametrize("name", [*KNOWN, "toy", "toy-words", "toy2", "toy2-words"])
+@pytest.mark.parametrize("name", [*REFERENCE, "toy", "toy-words", "toy2", "toy2-words"])
 def test_answers_are_pythons_own_numbers(name: str) -> None:
     """So that they can be counted, and written as JSON."""
     law = language(name)

@@ -93,6 +93,7 @@ def raiser(error: BaseException) -> Callable[..., Any]:
     return fail
 
 
+@pytest.mark.usefixtures("search_figure")
 def test_a_search_finds_what_learns(search: Search) -> None:
     log = tune(search, quiet)
     trials = log["trials"]

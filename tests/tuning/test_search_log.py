@@ -1,6 +1,5 @@
 """The log of a search, cut at a number of trials and at a time."""
 
-import doctest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,10 +55,6 @@ def test_more_trials_and_more_time_are_never_worse(found: list[tuple[float, floa
     assert [point.seconds for point in points] == sorted(point.seconds for point in points)
     if found:
         assert values[-1] == max(sign * value for value, _ in found)
-
-
-def test_the_examples_of_the_documentation() -> None:
-    assert doctest.testmod(log).failed == 0
 
 
 def test_what_mattered_is_not_said_where_nothing_did() -> None:
