@@ -1,7 +1,7 @@
-"""Writing so that a reader never meets half a file: write beside, fsync, rename.
+"""Write files atomically: write a temporary file in the same folder, fsync it, and rename it.
 
-The rename is atomic on one file system, so whoever opens the final name finds the old content or the new, also
-after a power cut, a full disk or a Ctrl-C in the middle.
+A rename within a file system is atomic. The final name always refers to the complete old or the complete new content,
+even after a power cut, a full disk or Ctrl-C.
 """
 
 import errno
@@ -20,15 +20,15 @@ from filelock import FileLock, Timeout
 
 from elman.errors import DataError, RunError
 
-FORGOTTEN_AFTER = 24 * 3600.0
-"""Seconds after which a half-written file belongs to a process that is gone."""
+STALE_SECONDS = 24 * 3600.0
+"""A temporary file of this age belongs to a process that no longer runs."""
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it becomes ``path`` where the block ends without an error."""
+    """Yield a temporary path to write to; it is renamed to ``path`` if the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
+    _remove_stale(path)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     os.close(descriptor)
     partial = Path(name)
@@ -43,7 +43,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 def try_lock(path: Path) -> FileLock | None:
-    """Take the lock that a file stands for, or return None where another has it; it ends with this process."""
+    """Take the lock on a file, or return None if another process holds it. The lock ends with this process."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
@@ -54,17 +54,24 @@ def try_lock(path: Path) -> FileLock | None:
 
 
 @contextmanager
-def alone(directory: Path, work: str) -> Iterator[None]:
-    """Keep other processes from the same work on ``directory`` within the block.
+def locked_directory(directory: Path, activity: str) -> Iterator[None]:
+    """Hold the lock on ``directory`` within the block.
+
+    Parameters
+    ----------
+    directory
+        A folder; it is created if it is missing.
+    activity
+        A participle for the error message, such as "trained".
 
     Raises
     ------
     RunError
-        Another is at it.
+        Another process holds the lock.
     """
     lock = try_lock(directory / ".lock")
     if lock is None:
-        raise RunError(f"{directory} is being {work} by another process.", "Wait for it, or stop it.")
+        raise RunError(f"{directory} is being {activity} by another process.", "Wait for that process, or stop it.")
     try:
         yield
     finally:
@@ -73,12 +80,12 @@ def alone(directory: Path, work: str) -> Iterator[None]:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """Yield an empty directory beside ``path``; it becomes ``path`` where the block ends without an error.
+    """Yield an empty temporary directory; it is renamed to ``path`` if the block ends without an error.
 
-    If another process makes ``path`` meanwhile, its directory stands and this one is dropped.
+    If another process creates ``path`` in the meantime, its directory is kept and this one is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path)
+    _remove_stale(path)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
     try:
         yield partial
@@ -96,13 +103,13 @@ def new_directory(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write ``text`` as UTF-8, atomically."""
     with new_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON, whole or not at all."""
+    """Write ``value`` as indented JSON, atomically."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
@@ -112,40 +119,43 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     DataError
-        It cannot be read, or is not JSON.
+        The file cannot be read, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}).", "Remove it, and make it anew.") from error
+        raise DataError(f"{path} cannot be read as JSON ({error}).", "Remove it and create it again.") from error
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line, whole or not at all, and wait until it is on the disk; a last line without an end gets one."""
+    """Append one line and wait until it is on the disk. If that fails, the file is as before.
+
+    A last line that lacks its newline gets one first.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b", buffering=0) as file:
-        before = file.seek(0, os.SEEK_END)
-        if before:
+        size = file.seek(0, os.SEEK_END)
+        if size:
             file.seek(-1, os.SEEK_END)
-        unended = file.read(1) not in (b"", b"\n")
+        lacks_newline = file.read(1) not in (b"", b"\n")
         try:
-            content = (unended * "\n" + f"{line}\n").encode()
+            content = (lacks_newline * "\n" + f"{line}\n").encode()
             if file.write(content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
             os.fsync(file.fileno())
         except BaseException:
-            file.truncate(before)
+            file.truncate(size)
             raise
 
 
-def _sweep(path: Path) -> None:
-    """Remove what a process that was killed left half-written beside ``path``."""
+def _remove_stale(path: Path) -> None:
+    """Remove temporary files for ``path`` that a killed process left."""
     for partial in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         with suppress(OSError):
-            if time.time() - partial.stat().st_mtime > FORGOTTEN_AFTER:
+            if time.time() - partial.stat().st_mtime > STALE_SECONDS:
                 shutil.rmtree(partial) if partial.is_dir() else partial.unlink()
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as file, suppress(OSError):  # some network file systems know no fsync
+    with path.open("rb") as file, suppress(OSError):  # some network file systems lack fsync
         os.fsync(file.fileno())

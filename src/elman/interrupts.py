@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish that is met at the next good moment, not in the middle of a write."""
+"""Handle Ctrl-C at the next suitable moment, instead of in the middle of a write."""
 
 import os
 import signal
@@ -9,33 +9,36 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 ONE_PRESS_SECONDS = 1.0
-"""A terminal and a wrapper may both pass one Ctrl-C on; signals so close together are one."""
+"""Signals closer together than this count as one: a terminal and a wrapper may both forward the same Ctrl-C."""
 
 
 @contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C sets; a second one ends the process at once."""
+    """Yield an event that the first Ctrl-C sets; a second Ctrl-C ends the process at once.
+
+    SIGTERM counts as Ctrl-C. Outside the main thread, signals cannot be handled, and the event is never set.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield interrupted  # only the main thread may handle signals
+        yield interrupted
         return
 
-    first = 0.0
+    first_time = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal first
+        nonlocal first_time
         if interrupted.is_set():
-            if time.monotonic() - first > ONE_PRESS_SECONDS:
+            if time.monotonic() - first_time > ONE_PRESS_SECONDS:
                 signal.default_int_handler(number, frame)
             return
-        first = time.monotonic()
+        first_time = time.monotonic()
         interrupted.set()
-        with suppress(OSError):  # standard error may be a pipe to a process that the same Ctrl-C has ended
-            os.write(2, b"\nstopping after this batch; once more stops at once\n")  # print cannot be called in a print
+        with suppress(OSError):  # standard error may be a pipe to a process that Ctrl-C has ended
+            os.write(2, b"\nStopping after this batch. Press Ctrl-C again to stop at once.\n")  # print is not reentrant
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield interrupted
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""What a figure was measured with: versions, and the machine they ran on."""
+"""Record the versions and the machine that a figure was measured with."""
 
 import os
 import platform
@@ -22,12 +22,12 @@ def machine() -> dict[str, Any]:
 
 
 def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the processor's name, as the system tells it.
+    """Return the processor's name, or "unknown".
 
     Parameters
     ----------
     cpuinfo
-        Where Linux tells it; elsewhere Python asks the system.
+        The file where Linux states it; on other systems, Python's ``platform`` module does.
     """
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

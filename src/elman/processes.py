@@ -1,7 +1,7 @@
-"""The same work in several processes of one machine: what they say is passed on, what they meet is raised.
+"""Run the same work in several processes of one machine; forward their lines, and raise their errors here.
 
-Each has a pipe of its own, so that one which is killed leaves no lock behind that the others wait for. If the process
-that began them is gone, the next line that one of them says ends it.
+Each process has a pipe of its own. With a shared one, a process that is killed could leave a lock that the others wait
+for. If the parent process has ended, a child ends when it next reports a line.
 """
 
 import multiprocessing
@@ -21,59 +21,61 @@ from elman.errors import ElmanError, Interrupted
 from elman.progress import Report
 
 
-def beside_each_other(count: int, work: Callable[[Report], None], report: Report, remedy: str) -> None:
-    """Do ``work`` in so many processes, and wait for them.
+def run_in_processes(count: int, work: Callable[[Report], None], report: Report, remedy: str) -> None:
+    """Call ``work`` in ``count`` new processes, and wait for them.
 
     Parameters
     ----------
+    count
+        Number of processes.
     work
-        What each does, given what to do with its lines; it must be picklable.
+        Function that each process calls, with a function to report lines with; it must be picklable.
     report
-        What to do here with the lines of all.
+        Function that is called here with the lines of all processes.
     remedy
-        What to do after an interruption.
+        What the user can do after an interruption, for the error message.
 
     Raises
     ------
     Interrupted
-        By Ctrl-C or a signal to end, which the processes are told too.
+        After Ctrl-C or SIGTERM, which is forwarded to the processes.
     Exception
-        What one of them met, its traceback there in a note.
+        The error of one of the processes, with its traceback in a note.
     """
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has threads may hang
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     processes: list[BaseProcess] = []
-    heard: list[Connection] = []
+    connections: list[Connection] = []
     try:
         for _ in range(count):
-            ours, theirs = context.Pipe(duplex=False)
-            made = context.Process(target=_work, args=(work, theirs, remedy))
-            made.start()
-            theirs.close()
-            processes.append(made)
-            heard.append(ours)
-        failures = _listen(heard, report, remedy)
-    except BaseException as stop:
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=_call, args=(work, sender, remedy))
+            process.start()
+            sender.close()
+            processes.append(process)
+            connections.append(receiver)
+        failures = _forward_lines(connections, report, remedy)
+    except BaseException as error:
         for process in processes:
-            process.terminate()  # to them, a request to end in good order
-        if isinstance(stop, KeyboardInterrupt):
-            raise Interrupted("Stopped; the state is kept.", remedy) from stop
+            process.terminate()  # sends SIGTERM, after which they save their state
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted("Stopped; the state is kept.", remedy) from error
         raise
     finally:
         for process in processes:
             process.join()
-        for connection in heard:
+        for connection in connections:
             connection.close()
     for failure in failures:
         raise failure
 
 
-def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Exception]:
-    """Report what the processes say until all have ended; return what went wrong."""
+def _forward_lines(connections: list[Connection], report: Report, remedy: str) -> list[Exception]:
+    """Report the lines of all processes until these have ended; return their errors."""
     failures: list[Exception] = []
-    left = list(heard)
-    while left:
-        for connection in wait(left):
-            assert isinstance(connection, Connection)  # only such were waited for
+    active = list(connections)
+    while active:
+        for connection in wait(active):
+            assert isinstance(connection, Connection)  # only connections were passed
             try:
                 line, failure = connection.recv()
             except EOFError:
@@ -81,38 +83,38 @@ def _listen(heard: list[Connection], report: Report, remedy: str) -> list[Except
             if line is not None:
                 report(line)
             else:
-                left.remove(connection)
+                active.remove(connection)
                 failures += [failure] if failure else []
     return failures
 
 
-def _work(work: Callable[[Report], None], to_parent: Connection, remedy: str) -> None:
+def _call(work: Callable[[Report], None], to_parent: Connection, remedy: str) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     failure: Exception | None = None
-    # Bars of several processes would overwrite each other.
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stderr(nowhere):
+    # Progress bars of several processes would overwrite each other.
+    with Path(os.devnull).open("w", encoding="utf-8") as devnull, redirect_stderr(devnull):
         try:
             work(lambda line: to_parent.send((line, None)))
         except KeyboardInterrupt:
             failure = Interrupted("Interrupted.", remedy)
-        except Exception as error:  # whatever it is, the other process raises it
-            failure = _to_be_sent(error)
+        except Exception as error:  # any error is raised in the parent
+            failure = _picklable(error)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # it is ending
-        with suppress(OSError):  # nobody listens any more
+            signal.signal(number, signal.SIG_IGN)  # the process is ending already
+        with suppress(OSError):  # the parent may have ended
             to_parent.send((None, failure))
 
 
-def _to_be_sent(error: Exception) -> Exception:
-    """Return the error with its traceback in a note; in another's place, where it cannot be sent."""
-    note = f"In a process of its own:\n{traceback.format_exc()}"
+def _picklable(error: Exception) -> Exception:
+    """Return the error, or a RuntimeError if it cannot be pickled, with the traceback in a note."""
+    note = f"In another process:\n{traceback.format_exc()}"
     try:
-        sent: Exception = pickle.loads(pickle.dumps(error))
-    except Exception:  # of any kind: what pickles badly fails in any way
-        sent = RuntimeError(str(error))
-    sent.add_note(note)
-    return sent
+        copy: Exception = pickle.loads(pickle.dumps(error))
+    except Exception:  # pickling can fail with any error
+        copy = RuntimeError(str(error))
+    copy.add_note(note)
+    return copy
 
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (what a handler is given)
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 (the signature of a signal handler)
     raise KeyboardInterrupt

@@ -24,7 +24,7 @@ from elman.config import DataConfig, Level, RunConfig, read_config
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, RunError
-from elman.files import alone, append_line, new_directory, read_json, write_json, write_text
+from elman.files import append_line, locked_directory, new_directory, read_json, write_json, write_text
 from elman.languages import own_file
 from elman.text.vocab import Vocab
 
@@ -212,7 +212,7 @@ class Run:
         RunError
             One does already.
         """
-        with alone(self.path, "trained"):
+        with locked_directory(self.path, "trained"):
             yield
 
     def log(self, kind: str, figures: dict[str, Any]) -> None:

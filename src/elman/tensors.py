@@ -1,22 +1,22 @@
-"""The shapes that the package speaks of, named once.
+"""Name the tensor shapes that signatures use.
 
-Jaxtyping annotations: dimensions with the same name in one signature have the same size. The tests check them at
-every call; in use they cost nothing.
+These are jaxtyping annotations: dimensions with the same name in one signature have the same size. The tests check them
+at every call; outside the tests they cost nothing.
 """
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 TokenIds = Int[Tensor, "batch time"]
-"""Ids of tokens, `.pad` behind each sequence's end."""
+"""Token ids, with `.pad` after the end of each sequence."""
 
 Lengths = Int[Tensor, " batch"]
-"""How many tokens of each row the model reads."""
+"""The number of tokens in each row, without padding."""
 
 Labels = Int[Tensor, " batch"]
 
 Counts = Int[Tensor, " batch"]
-"""How many items each row stands for."""
+"""The number of equal items that each row represents."""
 
 PaddingMask = Bool[Tensor, "batch time"]
 """True at padding."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from elman import training
 from elman.errors import ConfigError, DataError, RunError
-from elman.files import alone
+from elman.files import locked_directory
 from elman.study import engine, parse_study, read_study, run_study, work
 from elman.study.kinds import KINDS, Kind
 
@@ -82,7 +82,7 @@ def of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
 
 
 def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
-    with alone(tmp_path, "worked on"), pytest.raises(RunError, match="is being worked on by another process"):
+    with locked_directory(tmp_path, "worked on"), pytest.raises(RunError, match="is being worked on by another process"):
         run_study(read_study("smoke"), tmp_path)
     assert not (tmp_path / "study.json").exists()
 

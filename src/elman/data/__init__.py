@@ -1,1 +1,1 @@
-"""Sources of sequences: one a file, and the table of data sets."""
+"""Load data sets, one source a file, and find them by name."""

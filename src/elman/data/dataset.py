@@ -1,4 +1,4 @@
-"""A data set that is ready to be batched: splits of sequences, their vocabulary, and what they are."""
+"""Hold a data set that is ready for batching: splits of sequences, their vocabulary, and what they are."""
 
 from dataclasses import dataclass, replace
 
@@ -12,31 +12,30 @@ from elman.text.vocab import Vocab
 
 @dataclass(frozen=True)
 class Dataset:
-    """Sequences in splits, labelled or not.
+    """Sequences in splits, labeled or not.
 
     Attributes
     ----------
     name
-        As the command knows it: ``imdb``.
+        The name of the data set on the command line, such as ``imdb``.
     level
-        What a token is.
+        Whether a token is a word or a character.
     vocab
-        Of all splits.
+        The vocabulary, shared by all splits.
     splits
-        ``train``, ``val`` and ``test`` do not overlap; ``unlabelled`` may be missing.
+        The sequences of each split. ``train``, ``val`` and ``test`` do not overlap; some splits may be missing.
     class_names
-        The name of each label; none where nothing is labelled.
+        The name of each label; empty if the data has no labels.
     checksum
-        SHA-256 of the content: the same for the same texts and labels, wherever they came from, and however they are
-        split.
+        SHA-256 of the content. It is the same for the same texts and labels, from any source and in any splits.
     source
-        Where it was read, for a person.
+        A description of where the data came from, for people.
     held_out
-        What was held out for validation, where that is not what the course draws: what was kept together, and a digest.
+        What was held out for validation and a digest of it; empty for the course's random validation split.
     texts
-        The texts as they were written, or None where the source did not hold them.
+        The texts as written, or None if the source did not hold them.
     language
-        The law that the sequences were drawn from, or None where nobody knows it.
+        The formal language that the sequences were drawn from, or None.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """The checksum, with what was held out: the same for the same splits."""
+        """The checksum together with what was held out: the same for the same splits."""
         return f"{self.checksum}-{self.held_out}" if self.held_out else self.checksum
 
     def split(self, name: SplitName, *, final: bool = False) -> Sequences:
@@ -61,21 +60,24 @@ class Dataset:
         Raises
         ------
         TestSplitLocked
-            The test split, without ``final``.
+            The test split was requested without ``final``.
         DataError
             The data has no such split.
         """
         if name == "test" and not final:
             raise TestSplitLocked(
-                "The test split is for the last figure alone, when everything has been chosen.",
-                "Use --split val; or, if this is that figure, add --final, which is written into the ledger.",
+                "The test split is only for the final evaluation, after everything has been chosen.",
+                "Use --split val; or, if this is the final evaluation, add --final, which is recorded in the ledger.",
             )
         if name not in self.splits:
-            raise DataError(f"{self.name} has no split {name!r}.", f"It has: {', '.join(self.splits)}.")
+            raise DataError(f"{self.name} has no split {name!r}.", f"Use one of: {', '.join(self.splits)}.")
         return self.splits[name]
 
     def limited(self, vocab_size: int | None, max_length: int | None) -> "Dataset":
-        """Return the same data with a smaller vocabulary and shorter texts; None leaves either as it is."""
+        """Return the data with at most ``vocab_size`` tokens in the vocabulary and ``max_length`` tokens in a text.
+
+        None leaves either unlimited.
+        """
         vocab = self.vocab.truncated(vocab_size)
         if vocab is self.vocab and max_length is None:
             return self

@@ -1,4 +1,4 @@
-"""What a data set holds: counts, lengths, classes, duplicates within and across splits, films that these share."""
+"""Describe a data set: counts, lengths, classes, duplicates within and across splits, and films in several splits."""
 
 import hashlib
 from collections import Counter
@@ -12,11 +12,10 @@ from elman.text.sequences import Sequences
 
 
 def describe(dataset: Dataset) -> dict[str, Any]:
-    """Return counts that a program can read; the command's ``--json`` prints them.
+    """Return counts of the tokenized texts, ready for JSON.
 
-    The splits are described as they are published: ``train`` holds what is held out for validation too, and ``val`` is
-    a part of it (a language's strings are drawn for each split, so there they are apart, and repeat by chance). Every
-    count is of the texts as they are tokenised.
+    The splits of published data are described as published: ``train`` includes ``val``. The strings of a formal
+    language are drawn for each split, so there ``train`` and ``val`` are described separately.
     """
     splits = dict(dataset.splits)
     if "test" in splits:
@@ -37,7 +36,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 
 def _split(part: Sequences, dataset: Dataset) -> dict[str, Any]:
     lengths = part.lengths
-    described: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "sequences": len(part),
         "tokens": part.total_tokens,
         "length_min": int(lengths.min()),
@@ -47,40 +46,51 @@ def _split(part: Sequences, dataset: Dataset) -> dict[str, Any]:
     }
     if part.labels is not None and part.labels.min() >= 0:
         counts = np.bincount(part.labels, minlength=len(dataset.class_names))
-        described["classes"] = dict(zip(dataset.class_names, counts.tolist(), strict=True))
-    return described
+        figures["classes"] = dict(zip(dataset.class_names, counts.tolist(), strict=True))
+    return figures
 
 
 def _duplicates(dataset: Dataset, train: Sequences) -> dict[str, int]:
-    """Count exact duplicates by a hash of the ids.
+    """Count exact duplicates by a hash of their ids.
 
-    ``groups``: how many texts stand more than once in train and test together; ``across_splits``: how many test
-    texts stand in train too; ``val_in_train``: how many validation texts stand in what is left of train without them;
-    ``label_conflicts``: groups whose members do not share their label.
+    Returns
+    -------
+    ``groups``
+        Number of distinct texts that occur more than once in train and test together.
+    ``within_train``, ``within_test``
+        Number of texts that equal an earlier one of the same split.
+    ``across_splits``
+        Number of test texts that also occur in train.
+    ``val_in_train``
+        Number of validation texts that also occur in the rest of train.
+    ``label_conflicts``
+        Number of groups whose texts have different labels.
     """
-    test, fitted = dataset.splits["test"], {_key(ids) for ids in dataset.splits["train"]}
+    test, fit = dataset.splits["test"], set(_keys(dataset.splits["train"]))
+    keys = {"train": _keys(train), "test": _keys(test)}
     labels: dict[bytes, list[int]] = {}
-    keys = {name: [_key(ids) for ids in part] for name, part in (("train", train), ("test", test))}
-    for part, own in ((train, keys["train"]), (test, keys["test"])):
-        assert part.labels is not None  # train and test are labelled
-        for key, label in zip(own, part.labels.tolist(), strict=True):
+    for part, part_keys in ((train, keys["train"]), (test, keys["test"])):
+        assert part.labels is not None  # train and test are labeled
+        for key, label in zip(part_keys, part.labels.tolist(), strict=True):
             labels.setdefault(key, []).append(label)
-    trained_on = set(keys["train"])
     groups = [members for members in labels.values() if len(members) > 1]
     return {
         "groups": len(groups),
         "within_train": _repeated(keys["train"]),
         "within_test": _repeated(keys["test"]),
-        "across_splits": sum(key in trained_on for key in keys["test"]),
-        "val_in_train": sum(_key(ids) in fitted for ids in dataset.splits["val"]),
+        "across_splits": _count_in(keys["test"], set(keys["train"])),
+        "val_in_train": _count_in(_keys(dataset.splits["val"]), fit),
         "label_conflicts": sum(len(set(members)) > 1 for members in groups),
     }
 
 
-def _key(ids: Any) -> bytes:
-    return hashlib.blake2b(ids.tobytes(), digest_size=16).digest()
+def _keys(part: Sequences) -> list[bytes]:
+    return [hashlib.blake2b(ids.tobytes(), digest_size=16).digest() for ids in part]
 
 
 def _repeated(keys: list[bytes]) -> int:
-    """How many are copies of an earlier one."""
     return len(keys) - len(Counter(keys))
+
+
+def _count_in(keys: list[bytes], others: set[bytes]) -> int:
+    return sum(key in others for key in keys)

@@ -1,4 +1,4 @@
-"""Which texts tell of a film that training tells of too: what a model remembers of the one helps it with the other."""
+"""Count the texts about films that are also in training, where a model can profit from remembering the film."""
 
 from typing import Any
 
@@ -9,14 +9,18 @@ from elman.data.dataset import Dataset
 
 
 def shared_films(dataset: Dataset) -> dict[str, Any] | None:
-    """Return how many texts of validation, and of the test, tell of a film that is trained on.
+    """Count the validation and test texts about a film that is also in training.
 
     Returns
     -------
-    ``val``, ``test``: ``texts`` and their ``share``. ``val_by_film``: the share of validation texts whose class one
-    knows from the film alone, by saying of each what most training texts on its film say; a text of whose film nothing
-    is known, or as much of one class as of the other, counts as a guess. None where the source does not say which
-    films.
+    ``val``, ``test``
+        The number of such ``texts`` and their ``share`` of the split.
+    ``val_by_film``
+        The expected accuracy on validation of a baseline that sees only the film and predicts the most frequent class
+        of the training texts about it. It guesses among equally frequent classes, and where the film is not in
+        training.
+
+    None, if the film of some text is unknown.
     """
     if dataset.texts is None:
         return None
@@ -24,15 +28,15 @@ def shared_films(dataset: Dataset) -> dict[str, Any] | None:
     train, val, test = (dataset.texts.films(split) for split in splits)
     if min(map(np.min, (train, val, test))) < 0:
         return None
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for split, films in (("val", val), ("test", test)):
         shared = np.isin(films, train)
-        found[split] = {"texts": int(shared.sum()), "share": float(shared.mean())}
+        figures[split] = {"texts": int(shared.sum()), "share": float(shared.mean())}
     labels, val_labels = dataset.splits["train"].labels, dataset.splits["val"].labels
-    assert labels is not None  # both are labelled
+    assert labels is not None  # texts with films are reviews, and these are labeled
     assert val_labels is not None
     counts = np.zeros((max(train.max(), val.max()) + 1, len(dataset.class_names)), np.int64)
     np.add.at(counts, (train, labels), 1)
-    said = counts[val] == counts[val].max(axis=1, keepdims=True)  # several where no class is the commonest
-    found["val_by_film"] = float((said[np.arange(len(val)), val_labels] / said.sum(axis=1)).mean())
-    return found
+    predicted = counts[val] == counts[val].max(axis=1, keepdims=True)  # (val, classes), several True in a row if equal
+    figures["val_by_film"] = float((predicted[np.arange(len(val)), val_labels] / predicted.sum(axis=1)).mean())
+    return figures

@@ -1,8 +1,8 @@
-"""The Large Movie Review Dataset (Maas et al., ACL 2011): found, prepared once, then mapped.
+"""Open the Large Movie Review Dataset (Maas et al., ACL 2011): find it, prepare it once, and then memory-map it.
 
-It is looked for in this order: ``--imdb`` or ``ELMAN_IMDB`` (the archive, its unpacked folder, or one of the course's
-pickles), the cache, the download. The cache knows an archive by its size and its first and last bytes, where gzip
-keeps its own checksum, and a folder by its texts' sizes and times; so opening either again reads no review.
+It is searched for in this order: ``--imdb`` or ``ELMAN_IMDB`` (the archive, its unpacked folder, or one of the course's
+pickles), the cache, the download. The cache identifies an archive by its size and its first and last bytes, where gzip
+stores a checksum, and a folder by the sizes and times of its files. Opening either again reads no review.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ from elman.text.vocab import Vocab
 HOST = "ai.stanford.edu"
 URL = f"https://{HOST}/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 MD5 = "7c2ac02c03563afcf9b574c7e56c153a"
-"""Of the published archive, 84,125,825 bytes."""
+"""The checksum of the published archive, 84,125,825 bytes."""
 CONTENT = "a6941b04003882727d51e9c843fd00652b26ed21416e20f3debe913f09a0b8f0"
-"""What :attr:`Dataset.checksum` is for the published reviews, in whatever archive they came."""
+"""The :attr:`Dataset.checksum` of the published reviews, from any archive."""
 FORMAT = 2
-"""Of what is prepared. An entry of an earlier version is read only where no source is named; it knows no films."""
+"""Version of the cache entries. Earlier entries lack the films, and are used only if no source is named."""
 PATIENCE_SECONDS = 8.0
-"""How long to wait for a network that may not be there."""
+"""Timeout for a network that may be absent."""
 
 VALIDATION_REVIEWS = 5_000
 VALIDATION_SEED = 0
@@ -46,24 +46,24 @@ FEWEST_REVIEWS = 5
 
 
 def cache_root() -> Path:
-    """Return the folder of all prepared data: the user's cache folder, or ``ELMAN_CACHE``."""
-    named = os.environ.get("ELMAN_CACHE")
-    return Path(named).expanduser() if named else user_cache_path("elman")
+    """Return the folder of all prepared data: ``ELMAN_CACHE``, or else the user's cache folder."""
+    path = os.environ.get("ELMAN_CACHE")
+    return Path(path).expanduser() if path else user_cache_path("elman")
 
 
 def open_imdb(config: DataConfig) -> Dataset:
-    """Open IMDb, preparing it first where it is new.
+    """Open IMDb, and prepare it first if it is new.
 
     Raises
     ------
     DataError
-        It cannot be found, what was found is damaged, or films are to be held out that it does not name.
+        It cannot be found, it is damaged, or films are to be held out and it does not name them.
     """
     return _open(prepared_level(config.imdb, config.level), config.hold_out)
 
 
 def prepared_level(source: str | None, level: Level) -> Path:
-    """Return the folder with the vocabulary and the ids of that level, prepared first where it is new."""
+    """Return the folder with the vocabulary and the ids of ``level``; prepare it first if it is new."""
     entry = find_entry(source)
     if not (entry / level).exists():
         prepare_level(entry, level)
@@ -71,56 +71,64 @@ def prepared_level(source: str | None, level: Level) -> Path:
 
 
 def checksum_of(level: Path) -> str:
-    """Return the checksum of the data that :func:`prepared_level` prepared."""
+    """Return the checksum of the data in a folder that :func:`prepared_level` returned."""
     checksum: str = read_json(level.parent / "source.json")["checksum"]
     return checksum
 
 
 def find_entry(source: str | None) -> Path:
-    """Return the cache entry of ``source`` (or of ``ELMAN_IMDB``, or of the published reviews), made where needed."""
-    named = source or os.environ.get("ELMAN_IMDB")
-    if named:
-        path = Path(named).expanduser()
-        if not path.exists():
-            raise DataError(f"There is no IMDb archive at {named}.", "Give --imdb or ELMAN_IMDB the path of one.")
-        return _entry_of(unpacked(path) if path.is_dir() else path)
-    found = cache_root().glob("imdb/[!.]*/source.json")  # not one that another process is making
-    known = [path.parent for path in found if read_json(path)["checksum"] == CONTENT]
-    return max(known, key=lambda entry: entry.name.endswith(f"-{FORMAT}")) if known else _entry_of(download())
-
-
-def validation_places(size: int, count: int = VALIDATION_REVIEWS, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:
-    """Return which of ``size`` training reviews, sorted short to long, the course holds out.
+    """Return the cache entry of ``source``, or of ``ELMAN_IMDB``, or of the published reviews; create it if it is new.
 
     Raises
     ------
     DataError
-        There are not more than ``count``.
+        There is no such file, it is damaged, or the download failed.
+    """
+    name = source or os.environ.get("ELMAN_IMDB")
+    if name:
+        path = Path(name).expanduser()
+        if not path.exists():
+            raise DataError(f"There is no IMDb archive at {name}.", "Pass the path of one with --imdb or ELMAN_IMDB.")
+        return _entry_of(unpacked(path) if path.is_dir() else path)
+    paths = cache_root().glob("imdb/[!.]*/source.json")  # a name with a dot is an entry that is being prepared
+    entries = [path.parent for path in paths if read_json(path)["checksum"] == CONTENT]
+    return max(entries, key=lambda entry: entry.name.endswith(f"-{FORMAT}")) if entries else _entry_of(download())
+
+
+def validation_places(size: int, count: int = VALIDATION_REVIEWS, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:
+    """Return (size,), True for the training reviews, sorted short to long, that the course holds out.
+
+    Raises
+    ------
+    DataError
+        There are no more than ``count`` reviews.
     """
     if not 0 <= count < size:
-        raise DataError(f"{count} of {size} training reviews cannot be held out.", "Hold out fewer.")
+        raise DataError(f"{count} of {size} training reviews cannot be held out.", f"Hold out at most {size - 1}.")
     held_out = np.zeros(size, bool)
     held_out[random.Random(seed).sample(range(size), k=count)] = True
     return held_out
 
 
 def film_places(films: NDArray[np.int64], count: int, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:
-    """Return which reviews are held out where whole films are: at least ``count``, and at most a film more.
+    """Return (reviews,), True for the reviews of the films that are held out.
+
+    Films are drawn until their reviews number at least ``count``.
 
     Parameters
     ----------
     films
-        (reviews,), the number of the film that each tells of; −1 where nobody says which.
+        (reviews,), the number of the film that each review is about, or −1 if it is unknown.
 
     Raises
     ------
     DataError
-        It is not known of every review, or nothing would be left.
+        The film of some review is unknown, or all reviews would be held out.
     """
-    if unnamed := int((films < 0).sum()):
+    if unknown := int((films < 0).sum()):
         raise DataError(
-            f"Of {unnamed:,} of {len(films):,} training reviews the source does not say which films they tell of.",
-            "Name an archive with whole urls_pos.txt and urls_neg.txt (--imdb), or leave out --hold-out films.",
+            f"The source does not name the films of {unknown:,} of {len(films):,} training reviews.",
+            "Use an archive with complete urls_pos.txt and urls_neg.txt (--imdb), or leave out --hold-out films.",
         )
     numbers, sizes = np.unique(films, return_counts=True)
     order = random.Random(seed).sample(range(len(numbers)), k=len(numbers))
@@ -128,27 +136,27 @@ def film_places(films: NDArray[np.int64], count: int, seed: int = VALIDATION_SEE
     held_out = np.isin(films, numbers[drawn])
     if held_out.all():
         raise DataError(
-            f"All {len(films)} reviews tell of too few films to hold some out.", "Leave out --hold-out films."
+            f"The {len(films)} reviews are about too few films to hold some out.", "Leave out --hold-out films."
         )
     return held_out
 
 
 def download() -> Path:
-    """Fetch the published archive into the cache, its checksum compared, and return its path.
+    """Download the published archive into the cache, compare its checksum, and return its path.
 
     Raises
     ------
     SourceUnreachable
-        The network or the host cannot be reached, or what came is not the archive.
+        The network or the host cannot be reached, or the file is not the published archive.
     """
     import pooch
 
-    _ask_for_host()
+    _check_network()
     meter = _DownloadMeter()
     downloader = pooch.HTTPDownloader(timeout=PATIENCE_SECONDS, progressbar=meter)
     try:
         return Path(pooch.retrieve(URL, f"md5:{MD5}", path=cache_root() / "downloads", downloader=downloader))
-    except (OSError, ValueError) as error:  # what requests raises is an OSError; a wrong checksum is a ValueError
+    except (OSError, ValueError) as error:  # requests raises OSErrors; a wrong checksum is a ValueError
         raise _unreachable(str(error)) from error
     finally:
         meter.close()
@@ -159,7 +167,7 @@ def _open(directory: Path, hold_out: HeldOut | None) -> Dataset:
     train, test = Sequences.load(directory / "train"), Sequences.load(directory / "test")
     if len(train) < FEWEST_REVIEWS:
         raise DataError(
-            f"{source['source']} holds {len(train)} training reviews.", f"It takes {FEWEST_REVIEWS} to hold some out."
+            f"{source['source']} holds {len(train)} training reviews.", f"Use a source with {FEWEST_REVIEWS} or more."
         )
     count = min(VALIDATION_REVIEWS, len(train) // 5)
     held_out = (
@@ -178,7 +186,7 @@ def _open(directory: Path, hold_out: HeldOut | None) -> Dataset:
         name="imdb",
         level="char" if directory.name == "char" else "word",
         vocab=Vocab.load(directory / "vocab.json"),
-        splits={split: whole[split].select(where) for split, where in places.items()},
+        splits={split: whole[split].select(indices) for split, indices in places.items()},
         class_names=("positive", "negative"),
         checksum=checksum_of(directory),
         source=source["source"],
@@ -196,12 +204,12 @@ def _films(directory: Path, size: int) -> NDArray[np.int64]:
 def _texts(directory: Path, places: dict[SplitName, NDArray[np.int64]]) -> Texts | None:
     order = directory / "order"
     if not order.exists():
-        return None  # a pickle: it holds ids alone
-    found = {}
-    for split, where in places.items():
+        return None  # a pickle holds only ids
+    text_places = {}
+    for split, indices in places.items():
         part = "train" if split == "val" else split
-        found[split] = directory.parent / "texts" / part, np.load(order / f"{part}.npy")[where]
-    return Texts(found)
+        text_places[split] = directory.parent / "texts" / part, np.load(order / f"{part}.npy")[indices]
+    return Texts(text_places)
 
 
 def _entry_of(source: Path) -> Path:
@@ -213,8 +221,8 @@ def _entry_of(source: Path) -> Path:
 
 def _fingerprint(source: Path) -> str:
     if source.is_dir():
-        marks = sorted(_marks(source))
-        return hashlib.sha256("\n".join([str(source.resolve()), *marks]).encode()).hexdigest()[:16]
+        files = sorted(_file_states(source))
+        return hashlib.sha256("\n".join([str(source.resolve()), *files]).encode()).hexdigest()[:16]
     size = source.stat().st_size
     with source.open("rb") as file:
         head = file.read(1 << 16)
@@ -222,8 +230,8 @@ def _fingerprint(source: Path) -> str:
         return hashlib.sha256(b"%d %s" % (size, head) + file.read()).hexdigest()[:16]
 
 
-def _marks(folder: Path) -> Iterator[str]:
-    """Yield of every text inside its path, size and time: what changes when it is edited."""
+def _file_states(folder: Path) -> Iterator[str]:
+    """Yield the path, size and time of every text in ``folder``, which change when it is edited."""
     for directory, _, names in os.walk(folder):
         for name in names:
             if name.endswith(".txt"):
@@ -233,7 +241,7 @@ def _marks(folder: Path) -> Iterator[str]:
 
 
 class _DownloadMeter:
-    """The four calls that pooch makes of a progress bar."""
+    """A progress bar with the interface that pooch expects."""
 
     total: int = 0
     _meter: Meter | None = None
@@ -254,28 +262,34 @@ class _DownloadMeter:
             self._meter = None
 
 
-def _ask_for_host() -> None:
-    """Give up soon where there is no network: a name that cannot be looked up can hang far longer than a download."""
+def _check_network() -> None:
+    """Look up the host's name with a timeout, because without a network the lookup can hang for long.
+
+    Raises
+    ------
+    SourceUnreachable
+        The name cannot be looked up, or there is no answer within ``PATIENCE_SECONDS``.
+    """
     answers: Queue[str] = Queue()
 
-    def ask() -> None:
+    def look_up() -> None:
         try:
             socket.getaddrinfo(HOST, 443)
             answers.put("")
         except OSError as error:
             answers.put(str(error))
 
-    threading.Thread(target=ask, daemon=True).start()  # a daemon: nobody waits for it at the end
+    threading.Thread(target=look_up, daemon=True).start()  # a daemon, so that exit does not wait for it
     try:
-        refusal = answers.get(timeout=PATIENCE_SECONDS)
+        problem = answers.get(timeout=PATIENCE_SECONDS)
     except Empty:
-        refusal = "no answer"
-    if refusal:
-        raise _unreachable(refusal)
+        problem = "no answer"
+    if problem:
+        raise _unreachable(problem)
 
 
 def _unreachable(reason: str) -> SourceUnreachable:
     return SourceUnreachable(
         f"IMDb is not in the cache, and cannot be downloaded from {HOST} ({reason}).",
-        "Give --imdb or ELMAN_IMDB the path of aclImdb_v1.tar.gz, or train on synth-reviews.",
+        "Pass the path of aclImdb_v1.tar.gz with --imdb or ELMAN_IMDB, or train on synth-reviews.",
     )

@@ -1,7 +1,8 @@
-"""Every opening of a test split, for good.
+"""Record every evaluation on a test split, permanently.
 
-A test split tells the truth once: whoever looks, changes something and looks again is choosing on it. So each opening
-is written down where the data is cached, under the checksum of the data, and the second is said loudly.
+A figure on the test split is unbiased only once: after that, every change chosen with its help fits the test split. So
+each opening is recorded in the data cache, under the checksum of the data, and from the second one on there is a
+warning.
 """
 
 import json
@@ -22,20 +23,20 @@ NAME = "ledger.jsonl"
 
 @dataclass(frozen=True)
 class Opening:
-    """One opening.
+    """An entry of the ledger: one opening of a test split.
 
     Attributes
     ----------
     time
-        When, UTC, ISO 8601.
+        The time in UTC, ISO 8601.
     data, checksum
-        Of what.
+        The name and the checksum of the data.
     run
-        By which run, or which study: its directory.
+        The directory of the run or the study that opened it.
     config
-        SHA-256 of that run's configuration; of a study, of its hypothesis.
+        SHA-256 of the run's configuration, or of the study's preregistration.
     earlier
-        How many openings of the same data the ledger held before.
+        Number of earlier openings of the same data in the ledger.
     """
 
     time: str
@@ -47,7 +48,7 @@ class Opening:
 
 
 def openings(checksum: str) -> list[Opening]:
-    """Return the earlier openings of the data with that checksum, oldest first.
+    """Return the openings of the data with this checksum, oldest first.
 
     Raises
     ------
@@ -65,15 +66,22 @@ def _entry(line: str, number: int, ledger: Path) -> Opening:
         return Opening(**json.loads(line))
     except (ValueError, TypeError) as error:
         raise DataError(
-            f"Line {number} of the ledger {ledger} cannot be read ({error}).",
-            "Mend it, or remove that line if it is torn; it tells when the test split was opened.",
+            f"Line {number} of the ledger {ledger}, which records openings of the test split, is damaged ({error}).",
+            "Fix the line, or remove it if it is incomplete.",
         ) from error
 
 
 def record_opening(
     data: str, checksum: str, run: str, config: str, warn: Callable[[str], None] = warnings.warn
 ) -> Opening:
-    """Write down that the test split is opened now, and say it if it is not the first time. Call it before it is read.
+    """Record that the test split is opened now, and warn if it was opened before. Call this before reading the split.
+
+    Parameters
+    ----------
+    data, checksum, run, config
+        As in :class:`Opening`.
+    warn
+        Function that is called with the warning.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def record_opening(
         The ledger is damaged.
     """
     cache_root().mkdir(parents=True, exist_ok=True)
-    with FileLock(cache_root() / f".{NAME}.lock"):  # of two that open it beside each other one is the second
+    with FileLock(cache_root() / f".{NAME}.lock"):  # of two at the same time, one is the second
         earlier = openings(checksum)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entry = Opening(now, data, checksum, run, config, earlier=len(earlier))
@@ -90,13 +98,13 @@ def record_opening(
         times, last = "once" if len(earlier) == 1 else f"{len(earlier)} times", earlier[-1]
         warn(
             f"THE TEST SPLIT OF {data.upper()} HAS BEEN OPENED BEFORE: {times}, last at {last.time} by {last.run}."
-            " If anything was chosen since by what was seen then, what is seen now is too good."
+            " If the earlier result influenced any choice since, the new result is too optimistic."
         )
     return entry
 
 
 def restore_opening(entry: Opening) -> None:
-    """Write down an opening that another machine's ledger holds; not twice, whatever either calls its place."""
-    known = {(each.time, each.config) for each in openings(entry.checksum)}
-    if (entry.time, entry.config) not in known:
+    """Add an opening from another machine's ledger, unless one with the same time and configuration is there."""
+    recorded = {(opening.time, opening.config) for opening in openings(entry.checksum)}
+    if (entry.time, entry.config) not in recorded:
         append_line(cache_root() / NAME, json.dumps(asdict(entry)))

@@ -1,15 +1,15 @@
-"""Embedded reviews: generated, so that every machine has something to learn from.
+"""Generate reviews, for machines without IMDb.
 
-Two sets, each made so that a class of models cannot solve it:
+There are two sets, each beyond the reach of a class of models:
 
 ``synth-reviews``
-    ``this ADJECTIVE NOUN VERB (not|very) (great|terrible)``, positive for *very great* and *not terrible*. No sum of
-    word scores can solve it: the label is the exclusive or of two words.
+    ``this ADJECTIVE NOUN VERB (not|very) (great|terrible)``, positive for *very great* and *not terrible*. The label
+    is the exclusive or of two words, so no sum of word scores can predict it.
 ``negation``
-    ``this ADJECTIVE NOUN VERB not great but terrible`` is negative, ``… not terrible but great`` positive. The same
-    words in another order change the label, so no bag of words can solve it.
+    ``this ADJECTIVE NOUN VERB not great but terrible`` is negative, ``… not terrible but great`` positive. Both
+    classes have the same words in another order, so no bag of words can predict the label.
 
-Longer reviews have sentences beside it that say nothing: ``the NOUN was with the ADJECTIVE NOUN``.
+Longer reviews contain neutral sentences too: ``the NOUN was with the ADJECTIVE NOUN``.
 """
 
 import hashlib
@@ -31,63 +31,75 @@ NOUNS = "film movie story plot script scene picture drama comedy sequel tale ser
 VERBS = "was is seemed looked felt became remained appeared sounded proved".split()
 
 SEED = 0
-"""The reviews do not follow the run's seed: all runs read the same data, as with IMDb."""
+"""The seed of the reviews. It does not depend on the run's, so all runs use the same data, as with IMDb."""
 
 
 def synthetic_reviews(config: DataConfig) -> Dataset:
-    """Generate ``config.synthetic_size`` training reviews, and a quarter of that for validation and for test each."""
+    """Generate ``config.synthetic_size`` training reviews, and a quarter of that number each for validation and test.
+
+    Raises
+    ------
+    ConfigError
+        The level is not ``word``.
+    """
     if config.level != "word":
-        raise ConfigError(f"{config.name} has no level {config.level!r}.", "Take --level word.")
+        raise ConfigError(f"{config.name} has no level {config.level!r}.", "Use --level word.")
     name: SyntheticName = "negation" if config.name == "negation" else "synth-reviews"
-    chance = random.Random(SEED)
+    rng = random.Random(SEED)
     sizes: dict[SplitName, int] = {
         "train": config.synthetic_size,
         "val": -(-config.synthetic_size // 4),
         "test": -(-config.synthetic_size // 4),
     }
-    drawn = {
-        split: [draw_review(name, chance, config.synthetic_sentences, config.synthetic_noise) for _ in range(size)]
+    reviews_of = {
+        split: [draw_review(name, rng, config.synthetic_sentences, config.synthetic_noise) for _ in range(size)]
         for split, size in sizes.items()
     }
-    vocab = Vocab.from_counts(Counter(word for reviews in drawn.values() for words, _ in reviews for word in words))
+    vocab = Vocab.from_counts(
+        Counter(word for reviews in reviews_of.values() for words, _ in reviews for word in words)
+    )
     splits = {
         split: Sequences.from_lists([vocab.encode(words) for words, _ in reviews], [label for _, label in reviews])
-        for split, reviews in drawn.items()
+        for split, reviews in reviews_of.items()
     }
-    checksum = hashlib.sha256(repr(drawn).encode()).hexdigest()
+    checksum = hashlib.sha256(repr(reviews_of).encode()).hexdigest()
     return Dataset(name, "word", vocab, splits, ("positive", "negative"), checksum, "generated")
 
 
-def draw_review(name: SyntheticName, chance: random.Random, sentences: int, noise: float) -> tuple[list[str], int]:
+def draw_review(name: SyntheticName, rng: random.Random, sentences: int, noise: float) -> tuple[list[str], int]:
     """Draw one review and its label.
 
     Parameters
     ----------
     name
-        Which of the two sets.
-    chance
-        Where the choices come from.
+        One of the two sets.
+    rng
+        Source of random numbers.
     sentences
-        How many there are; one of them, at a random place, carries the label.
+        Number of sentences; one of them, at a random position, determines the label.
     noise
-        The probability that the label is flipped.
+        Probability that the label is flipped.
+
+    Returns
+    -------
+    The words, and the label, ``POSITIVE`` or ``NEGATIVE``.
     """
-    telling, label = _telling(name, chance)
-    place = chance.randrange(sentences)
-    parts = [telling if i == place else _saying_nothing(chance) for i in range(sentences)]
-    if chance.random() < noise:
+    sentence, label = _labeled_sentence(name, rng)
+    position = rng.randrange(sentences)
+    parts = [sentence if i == position else _neutral_sentence(rng) for i in range(sentences)]
+    if rng.random() < noise:
         label = POSITIVE + NEGATIVE - label
     return [word for part in parts for word in part], label
 
 
-def _telling(name: SyntheticName, chance: random.Random) -> tuple[list[str], int]:
-    subject = ["this", chance.choice(ADJECTIVES), chance.choice(NOUNS), chance.choice(VERBS)]
+def _labeled_sentence(name: SyntheticName, rng: random.Random) -> tuple[list[str], int]:
+    subject = ["this", rng.choice(ADJECTIVES), rng.choice(NOUNS), rng.choice(VERBS)]
     if name == "negation":
-        good, bad = chance.sample(["great", "terrible"], 2)
+        good, bad = rng.sample(["great", "terrible"], 2)
         return [*subject, "not", bad, "but", good], POSITIVE if good == "great" else NEGATIVE
-    adverb, praise = chance.choice(["not", "very"]), chance.choice(["great", "terrible"])
+    adverb, praise = rng.choice(["not", "very"]), rng.choice(["great", "terrible"])
     return [*subject, adverb, praise], POSITIVE if (adverb == "very") == (praise == "great") else NEGATIVE
 
 
-def _saying_nothing(chance: random.Random) -> list[str]:
-    return ["the", chance.choice(NOUNS), "was", "with", "the", chance.choice(ADJECTIVES), chance.choice(NOUNS)]
+def _neutral_sentence(rng: random.Random) -> list[str]:
+    return ["the", rng.choice(NOUNS), "was", "with", "the", rng.choice(ADJECTIVES), rng.choice(NOUNS)]

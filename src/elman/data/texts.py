@@ -1,4 +1,4 @@
-"""The texts as they were written, kept beside their ids so that a person can read what a model read."""
+"""Keep the texts as written beside their ids, so that people can read them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ from elman.text.sequences import Sequences
 
 @dataclass(frozen=True)
 class Texts:
-    """Finds the text of a sequence.
+    """The texts of a data set, in the order of its sequences.
 
     Attributes
     ----------
     places
-        Of each split: the folder that :func:`save_texts` wrote, and which of its texts each sequence is.
+        For each split: the folder that :func:`save_texts` wrote, and (sequences,), the index in it of each sequence.
     """
 
     places: dict[SplitName, tuple[Path, NDArray[np.int64]]]
@@ -28,7 +28,7 @@ class Texts:
         return Sequences.load(directory)[int(order[i])].astype(np.uint8).tobytes().decode("utf-8")
 
     def films(self, split: SplitName) -> NDArray[np.int64]:
-        """Return for each sequence of ``split`` the number of the film that it tells of, −1 where nobody says which."""
+        """Return (sequences,), the number of the film that each text is about, or −1 if it is unknown."""
         directory, order = self.places[split]
         if not (directory / "films.npy").exists():  # prepared by an earlier version
             return np.full(len(order), -1)

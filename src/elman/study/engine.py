@@ -12,7 +12,7 @@ from typing import Any
 from elman.config import RunConfig
 from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
-from elman.files import alone, read_json, write_json, write_text
+from elman.files import locked_directory, read_json, write_json, write_text
 from elman.languages import is_language, own_file
 from elman.machine import machine
 from elman.progress import Report, seconds
@@ -58,7 +58,7 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
     """
     _refuse_another(study, directory)
     fallback, missing = _data(study, directory)
-    with alone(directory, "worked on"):
+    with locked_directory(directory, "worked on"):
         return _run(study, directory, report, fallback=fallback, missing=missing)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from elman.files import try_lock
-from elman.processes import beside_each_other
+from elman.processes import run_in_processes
 from elman.progress import Report
 from elman.study.work import Datasets, Measure, SeedOptions, Work
 from elman.training import pretrain
@@ -42,7 +42,7 @@ def measured(work: Work, measure: Measure) -> dict[str, Any]:
         if work.configuration is not None:
             pretrain(work.configuration, work.dataset(), work.report)  # on all threads, while nothing runs beside it
         every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
-        beside_each_other(
+        run_in_processes(
             min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE
         )
     return measure(replace(work, earlier=[]))  # all are kept now; their time was this one's

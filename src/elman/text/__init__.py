@@ -1,1 +1,1 @@
-"""From text to padded batches: tokens, ids, flat arrays of ids, batches."""
+"""Turn text into tokens, ids, flat arrays of ids, and padded batches."""
