@@ -49,7 +49,7 @@ WORDS = "one two three four five six seven eight nine ten eleven twelve".split()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give all tests that share a slow fixture to the same worker."""
     for item in items:
-        for fixture in {"real_imdb", "smoke_study", "brackets"} & set(getattr(item, "fixturenames", ())):
+        for fixture in {"real_imdb", "smoke_study", "brackets", "whole"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(fixture))
             item.add_marker(pytest.mark.slow)
 

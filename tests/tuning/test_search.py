@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,7 +35,7 @@ from elman.training import pretrain
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning import trial as one_trial
-from elman.tuning.database import PRUNED_AFTER_TRIALS, PRUNED_FROM_EPOCH, database_url, is_lost
+from elman.tuning.database import PRUNED_FROM_EPOCH, database_url, is_lost
 from elman.tuning.log import best_so_far
 from elman.tuning.space import flat
 from elman.tuning.trial import trial_path
@@ -48,13 +49,27 @@ EPOCHS = 3
 
 
 @pytest.fixture
-def search(tmp_path: Path, config: RunConfig) -> Search:
+def search(tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """A search of six trials, of which three are drawn at random, and which prunes after two complete ones."""
+    monkeypatch.setattr(database, "RANDOM_TRIALS", 3)
+    monkeypatch.setattr(database, "PRUNED_AFTER_TRIALS", 2)
     tables = {
         "data": {"synthetic_size": 120, "synthetic_sentences": 1},
         "model": {"layer": "mlp", "embedding_scale": 1.0},
         "loop": {"epochs": EPOCHS, "threads": 1},
     }
-    return Search(config=config.with_tables(tables, "test"), space=SPACE, directory=tmp_path / "search", trials=10)
+    return Search(config=config.with_tables(tables, "test"), space=SPACE, directory=tmp_path / "search", trials=6)
+
+
+WHOLE: dict[str, Any] = {}
+
+
+@pytest.fixture
+def whole(search: Search, tmp_path: Path) -> dict[str, Any]:
+    """The log of the search without any interruption, run once for all tests that compare with it."""
+    if not WHOLE:
+        WHOLE.update(tune(replace(search, directory=tmp_path / "whole" / "search"), quiet))
+    return deepcopy(WHOLE)
 
 
 def quiet(_: str) -> None:
@@ -97,7 +112,7 @@ def raiser(error: BaseException) -> Callable[..., Any]:
 def test_a_search_finds_what_learns(search: Search) -> None:
     log = tune(search, quiet)
     trials = log["trials"]
-    assert [trial["number"] for trial in trials] == list(range(10))
+    assert [trial["number"] for trial in trials] == list(range(6))
     assert {trial["state"] for trial in trials} <= {"complete", "pruned"}
     values = [max(epoch["value"] for epoch in trial["epochs"]) for trial in trials]
     assert [trial["value"] for trial in trials] == values
@@ -116,8 +131,8 @@ def test_a_search_finds_what_learns(search: Search) -> None:
 
 
 def test_what_was_drawn_follows_from_the_seed(search: Search, tmp_path: Path) -> None:
-    one = tune(replace(search, trials=9), quiet)
-    again = tune(replace(search, trials=9, directory=tmp_path / "again"), quiet)
+    one = tune(replace(search, trials=5), quiet)
+    again = tune(replace(search, trials=5, directory=tmp_path / "again"), quiet)
     assert timeless(again) == timeless(one)
     seeded = search.config.with_tables({"loop": {"seed": 1}}, "test")
     other = tune(replace(search, trials=2, config=seeded, directory=tmp_path / "other"), quiet)
@@ -145,8 +160,9 @@ def test_the_first_trial_is_what_would_be_trained_without_a_search(search: Searc
 
 
 @pytest.mark.parametrize("step", [1, 41])
-def test_interrupted_and_continued_to_the_same_trials(search: Search, tmp_path: Path, step: int) -> None:
-    whole = tune(search, quiet)
+def test_interrupted_and_continued_to_the_same_trials(
+    search: Search, whole: dict[str, Any], tmp_path: Path, step: int
+) -> None:
     stopped = replace(search, directory=tmp_path / "stopped")
     with (
         in_update(step, lambda: signal.raise_signal(signal.SIGINT)),
@@ -156,9 +172,8 @@ def test_interrupted_and_continued_to_the_same_trials(search: Search, tmp_path: 
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_killed_and_continued_to_the_same_trials(search: Search, tmp_path: Path) -> None:
+def test_killed_and_continued_to_the_same_trials(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
     """Without the chance to say or save anything."""
-    whole = tune(search, quiet)
     stopped = replace(search, directory=tmp_path / "stopped")
     for step in (2, 30):
         with in_update(step, raiser(SystemExit())), pytest.raises(SystemExit):
@@ -167,9 +182,8 @@ def test_killed_and_continued_to_the_same_trials(search: Search, tmp_path: Path)
 
 
 def test_killed_between_an_epoch_and_its_report(
-    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    search: Search, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = tune(search, quiet)
     stopped = replace(search, directory=tmp_path / "stopped")
     with monkeypatch.context() as patch:
         patch.setattr(one_trial._Notes, "epoch", raiser(SystemExit()))
@@ -178,10 +192,9 @@ def test_killed_between_an_epoch_and_its_report(
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_more_trials_continue_a_search_that_has_ended(search: Search, tmp_path: Path) -> None:
-    whole = tune(search, quiet)
+def test_more_trials_continue_a_search_that_has_ended(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
     grown = replace(search, directory=tmp_path / "grown")
-    tune(replace(grown, trials=5), quiet)
+    tune(replace(grown, trials=3), quiet)
     assert timeless(tune(grown, quiet)) == timeless(whole)
     lines: list[str] = []
     assert timeless(tune(grown, lines.append)) == timeless(whole)
@@ -189,14 +202,14 @@ def test_more_trials_continue_a_search_that_has_ended(search: Search, tmp_path: 
 
 
 def test_a_trial_is_stopped_only_if_it_is_worse_than_the_median(search: Search) -> None:
-    log = tune(replace(search, trials=20), quiet)
+    log = tune(replace(search, trials=12), quiet)
     pruned = [trial for trial in log["trials"] if trial["state"] == "pruned"]
     assert pruned
     for trial in pruned:
         epochs = len(trial["epochs"])
         assert PRUNED_FROM_EPOCH <= epochs < EPOCHS
         complete = [other for other in log["trials"][: trial["number"]] if other["state"] == "complete"]
-        assert len(complete) >= PRUNED_AFTER_TRIALS
+        assert len(complete) >= database.PRUNED_AFTER_TRIALS
         others = [other["epochs"][epochs - 1]["value"] for other in complete]
         assert trial["value"] < np.median(others)
     assert all(len(trial["epochs"]) == EPOCHS for trial in log["trials"] if trial["state"] == "complete")
@@ -246,8 +259,7 @@ def test_a_trial_that_fails_says_why_and_does_not_count(search: Search, monkeypa
     assert log["trials"][0]["reason"] == "too much"
 
 
-def test_a_full_disk_loses_no_trial(search: Search, tmp_path: Path) -> None:
-    whole = tune(search, quiet)
+def test_a_full_disk_loses_no_trial(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
     stopped = replace(search, directory=tmp_path / "stopped")
     with in_update(6, raiser(OSError(28, "No space left on device"))), pytest.raises(OSError, match="No space"):
         tune(stopped, quiet)
@@ -294,10 +306,9 @@ def test_a_trial_that_another_machine_gave_up_is_dropped_and_the_search_goes_on(
 
 @pytest.mark.parametrize("place", ["report", "set_user_attr"])
 def test_killed_while_an_epoch_is_noted(
-    search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    search: Search, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     """Before and after the first of the places that it is noted in."""
-    whole = tune(search, quiet)
     stopped = replace(search, directory=tmp_path / "stopped")
     original = getattr(Trial, place)
 
@@ -359,15 +370,14 @@ def test_trials_of_a_database_that_is_gone_are_not_mixed_in(search: Search) -> N
 
 
 def test_from_its_log_alone_a_search_goes_on_to_the_very_trials_that_it_would_have_had(
-    search: Search, tmp_path: Path
+    search: Search, whole: dict[str, Any], tmp_path: Path
 ) -> None:
-    whole = tune(search, quiet)
-    tune(replace(search, directory=tmp_path / "lost" / "search", trials=9), quiet)
+    tune(replace(search, directory=tmp_path / "lost" / "search", trials=5), quiet)
     moved = replace(search, directory=tmp_path / "moved" / "search", log=tmp_path / "small" / "log.json")
     moved.log_path.parent.mkdir()
     (tmp_path / "lost" / "search" / "results.json").rename(moved.log_path)
     assert timeless(tune(moved, quiet)) == timeless(whole)
-    assert [path.name for path in moved.directory.glob("trial-*")] == ["trial-0009"]
+    assert [path.name for path in moved.directory.glob("trial-*")] == ["trial-0005"]
 
 
 def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_number(search: Search) -> None:
@@ -376,7 +386,7 @@ def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_numbe
     log["trials"][1] |= {"state": "running", "value": None}
     write_json(search.log_path, log)
     trials = tune(search, quiet)["trials"]
-    assert [trial["number"] for trial in trials] == list(range(11))
+    assert [trial["number"] for trial in trials] == list(range(7))
     assert [trial["state"] for trial in trials].count("failed") == 1
     assert trials[1]["state"] == "failed"
     assert (trials[0], trials[2]) == (log["trials"][0], log["trials"][2])

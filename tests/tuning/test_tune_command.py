@@ -18,7 +18,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 SMALL = ["--synthetic-size", "200", "--tokens-per-batch", "400", "--embedding-size", "8", "--epochs", "3"]
 COMMAND = [sys.executable, "-m", "elman"]
-SLOW = ["--synthetic-size", "1000", "--tokens-per-batch", "200", "--epochs", "4", "--directory", "search"]
+SLOW = ["--synthetic-size", "500", "--tokens-per-batch", "200", "--epochs", "4", "--directory", "search"]
 """Trials that last long enough to be stopped in their middle."""
 
 
@@ -82,7 +82,7 @@ def test_for_a_program_it_prints_the_log_alone(elman: Command) -> None:
 def test_of_ten_complete_trials_it_says_what_mattered(elman: Command) -> None:
     Path("mine.toml").write_text("[optim]\nlearning_rate = [1e-9, 0.05]\nbeta2 = [0.98, 0.99]\n")
     options = ["--model", "mlp", "--trials", 12, "--space", "mine.toml", "--embedding-dropout", 0, "--top-dropout", 0]
-    small = ["--synthetic-size", 1600, "--tokens-per-batch", 200, "--embedding-size", 8, "--embedding-scale", 1]
+    small = ["--synthetic-size", 600, "--tokens-per-batch", 200, "--embedding-size", 8, "--embedding-scale", 1]
     options += [*small, "--epochs", 1]  # in one epoch nothing is pruned
     code, out, err = elman("tune", "synth-reviews", *options, "--directory", "search")
     assert (code, err) == (0, "")
