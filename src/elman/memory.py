@@ -2,8 +2,8 @@
 
 Glibc's malloc requests each block of more than 32 MiB from the system, and returns it when it is freed. The system
 clears every page of a new block, which for a training step with arrays of a hundred megabytes takes as long as the
-arithmetic on them. Within :func:`kept_memory`, freed blocks stay with the process (see mallopt(3); jemalloc and tcmalloc
-do so by default). With another C library it does nothing.
+arithmetic on them. Within :func:`kept_memory`, freed blocks stay with the process (see mallopt(3); jemalloc and
+tcmalloc do so by default). With another C library it does nothing.
 """
 
 import ctypes

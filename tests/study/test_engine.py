@@ -82,7 +82,10 @@ def of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
 
 
 def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
-    with locked_directory(tmp_path, "worked on"), pytest.raises(RunError, match="is being worked on by another process"):
+    with (
+        locked_directory(tmp_path, "worked on"),
+        pytest.raises(RunError, match="is being worked on by another process"),
+    ):
         run_study(read_study("smoke"), tmp_path)
     assert not (tmp_path / "study.json").exists()
 

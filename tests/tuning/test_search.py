@@ -29,7 +29,7 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
 from elman.files import read_json, write_json
-from elman.processes import beside_each_other
+from elman.processes import run_in_processes
 from elman.runs import Run
 from elman.training import pretrain
 from elman.tuning import Choice, Range, Search, database, tune
@@ -520,7 +520,7 @@ def test_what_a_process_meets_is_said_by_the_one_that_began_it(search: Search) -
     tune(replace(search, trials=1), quiet)
     longer = search.config.with_tables({"loop": {"epochs": 4}}, "test")
     with pytest.raises(ConfigError, match=r"loop.epochs: 3 there, 4 here"):
-        beside_each_other(2, partial(searching._worker, replace(search, config=longer)), quiet, "")
+        run_in_processes(2, partial(searching._worker, replace(search, config=longer)), quiet, "")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError
 from elman.files import try_lock, write_json
-from elman.processes import beside_each_other
+from elman.processes import run_in_processes
 from elman.progress import Report, seconds
 from elman.runs import Run, refuse_run
 from elman.training import pretrain
@@ -128,7 +128,7 @@ def tune(search: Search, report: Report = print) -> Log:
         if search.processes == 1:
             work(search, study, dataset, report)
         else:
-            beside_each_other(search.processes, partial(_worker, search), report, CONTINUE)
+            run_in_processes(search.processes, partial(_worker, search), report, CONTINUE)
         log = _write_log(search, study)
     if points := list(best_so_far(log)):
         from elman.report.figures import search_figure  # loads matplotlib, which the processes need not
