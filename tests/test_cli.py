@@ -470,7 +470,7 @@ def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
     for command in ("grade", "generalise"):
         code, _, err = elman(command)
         assert code == 2
-        assert "No run is named" in err
+        assert "No run was given" in err
     elman("train", "ndfa", *options, "--tokens-per-batch", 500, "--threads", 1)
     code, out, err = elman("grade", two[0], "runs/ndfa-lstm-1", "--json")
     assert (code, out) == (2, "")

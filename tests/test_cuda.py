@@ -14,7 +14,7 @@ from elman.config import ModelConfig, RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.evaluation import predictions
-from elman.generalization import generalise
+from elman.generalization import generalize
 from elman.grading import grade
 from elman.models.classifier import Classifier
 from elman.models.embedding import Embedding
@@ -195,7 +195,7 @@ def test_a_language(tmp_path: Path) -> None:
     run = trained(tmp_path / "run", config, open_dataset(config.data))
     assert 0 < run.result("training")["val_excess_nats_per_token"] < 0.1
     assert grade(run, 500, strings=500)["grammatical"] > 250
-    assert generalise(run, (1, 2))["by_length"][0]["kl_nats"] < 0.1
+    assert generalize(run, (1, 2))["by_length"][0]["kl_nats"] < 0.1
 
 
 def test_a_study(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_reviews_as_a_language_model_print_bits_a_word(tmp_path: Path) -> None:
     )
     written = write(run, 3, SamplingConfig(max_new_tokens=8), "this quiet film")
     assert all(sample["text"].startswith("this quiet film") for sample in written["samples"])
-    with pytest.raises(ConfigError, match="no formal language"):
+    with pytest.raises(ConfigError, match="not a formal language"):
         grade(run)
 
 

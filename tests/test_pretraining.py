@@ -19,7 +19,7 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, RunError
 from elman.evaluation import evaluate
 from elman.files import try_lock
-from elman.generalization import generalise
+from elman.generalization import generalize
 from elman.grading import grade, write
 from elman.presets import preset
 from elman.pretraining import in_turn, pretrained_path, pretraining_of
@@ -240,7 +240,7 @@ def test_a_pretraining_is_no_classifier(pretrained: RunConfig, dataset: Dataset)
 def test_a_pretraining_on_strings_is_no_language_model(tmp_path: Path) -> None:
     config = preset("ndfa", "pretraining").with_tables({"data": {"strings": 100, "held_out_strings": 10}}, "test")
     run = Run.create(tmp_path / "run", config, open_dataset(config.data))
-    for ask in (grade, generalise, lambda run: write(run, 1, SamplingConfig())):
+    for ask in (grade, generalize, lambda run: write(run, 1, SamplingConfig())):
         with pytest.raises(ConfigError, match="no language model but a pretraining"):
             ask(run)
 

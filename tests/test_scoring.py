@@ -16,7 +16,7 @@ from elman.languages import END, language
 from elman.languages.machine import Machine
 from elman.models.language_model import LanguageModel
 from elman.sampling import draw
-from elman.scoring import distance, likelihood, model_nats, true_nats
+from elman.scoring import cross_entropy, excess, language_nats, model_nats
 from elman.statistics import mean_over_seeds, ratio
 from elman.text.batching import Batches
 from elman.text.sequences import Sequences
@@ -104,10 +104,10 @@ def test_the_perfect_model_has_no_excess_and_its_samples_are_perfect(name: str) 
     strings = law.sample(2_000, random.Random(5))
     batches = batches_of([vocab.encode(string) for string in strings])
     perfect = Perfect(law, vocab)
-    nats, truth = model_nats(FABRIC, perfect, batches, "test"), true_nats(law, strings)
+    nats, truth = model_nats(FABRIC, perfect, batches, "test"), language_nats(law, vocab, batches.sequences)
     np.testing.assert_allclose(nats, truth, rtol=1e-5, atol=1e-5)
     tokens = batches.sequences.lengths - 1
-    found = likelihood(nats, tokens) | distance(nats, truth, tokens, law)
+    found = cross_entropy(nats, tokens) | excess(nats, truth, tokens, law)
     assert abs(found["excess_nats_per_token"]) < 1e-6
     assert found["cross_entropy_nats"] == pytest.approx(found["floor_nats_per_token"], rel=0.1)
     samples = draw(perfect, 3_000, SamplingConfig(seed=2))
@@ -124,7 +124,8 @@ def test_the_excess_of_a_known_model_is_the_divergence() -> None:
     strings = law.sample(30_000, random.Random(1))
     batches = Batches(Sequences.from_lists([vocab.encode(s) for s in strings]).framed(), BatchConfig(), 0)
     nats = model_nats(FABRIC, Perfect(other, vocab), batches, "test")
-    found = distance(nats, true_nats(law, strings), batches.sequences.lengths - 1, law)
+    truth = language_nats(law, vocab, batches.sequences)
+    found = excess(nats, truth, batches.sequences.lengths - 1, law)
     # Where the machine may stop it stops with 0.1, or with 0.2; a string stops once, so it had 1 / 0.1 chances to.
     a_chance = 0.1 * np.log(0.1 / 0.2) + 0.9 * np.log(0.9 / 0.8)
     exact = a_chance / 0.1 / law.mean_tokens()

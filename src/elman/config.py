@@ -24,6 +24,12 @@ MOST_THREADS = 1_024
 MOST_DRIFT = 0.96
 """The highest β₁ / √β₂ at which ``RowWiseAdam`` comes to dense Adam's weights: of a long drift ε is a part."""
 
+LENGTH_FACTORS = (1, 2, 4, 10, 100)
+"""Lengths of the strings of ``elman generalize``, as multiples of the longest training string."""
+
+FORCED_PREFIXES = 2_000_000
+"""Limit on the prefixes that ``elman generalize`` reads for forced steps; it reaches n = 1,413 in aⁿbⁿ."""
+
 FORMAT = 1
 """The version of the run directory that this code writes and reads."""
 
@@ -268,6 +274,8 @@ class SamplingConfig:
     """Draw among this many tokens, the most probable."""
     max_new_tokens: int = 2_000
     """Cut a string off that has not ended after this many tokens behind the prompt."""
+    unknown: Annotated[bool, Parameter(negative="")] = False
+    """Allow .unk among the drawn tokens; without this, the other tokens share its probability in proportion."""
     seed: int = 0
     """The strings follow from this number, the model and the other options."""
 

@@ -1,33 +1,37 @@
-"""What a run is worth on a split.
+"""Evaluation of a run on a split.
 
-Of a classifier: accuracy with its interval, loss, confusion, calibration, and where it errs. Of a language model:
-cross-entropy, and where the generator is known the distance from it.
+A classifier gets accuracy with its interval, cross-entropy, confusion, calibration and its most confident mistakes. A
+language model gets cross-entropy and, where the generator is known, the excess over the floor.
 """
+
+from __future__ import annotations
 
 import hashlib
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import nn
 
 from elman.config import SplitName
-from elman.data.dataset import Dataset
+from elman.data.dataset import Dataset, check_test_is_final
 from elman.data.ledger import record_opening
 from elman.errors import DataError, RunError
 from elman.files import write_json
 from elman.inference import for_each_batch, on_its_device
 from elman.losses import cross_entropy_nats
 from elman.runs import Run
-from elman.scoring import distance, likelihood, model_nats, true_nats
+from elman.scoring import Scorer
 from elman.statistics import wilson
 from elman.text.batching import Batch, Batches
 from elman.text.sequences import Sequences
 from elman.text.tokenize import text_of
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 CALIBRATION_BINS = 10
 WORDS_SHOWN = 60
@@ -44,20 +48,20 @@ def predict(
     after_batch: Callable[[], None] = lambda: None,
 ) -> LogProbs:
     """Return the log-probabilities of every class for every sequence."""
-    found: list[NDArray[np.float32]] = []
-    order: list[NDArray[np.int64]] = []
+    log_probs: list[NDArray[np.float32]] = []
+    indices: list[NDArray[np.int64]] = []
 
     def read(batch: Batch) -> None:
         logits = model(batch.token_ids, batch.lengths)
-        found.append(logits.float().log_softmax(dim=-1).cpu().numpy())
-        order.append(batch.indices.numpy())
+        log_probs.append(logits.float().log_softmax(dim=-1).cpu().numpy())
+        indices.append(batch.indices.numpy())
 
     for_each_batch(fabric, model, batches, description, read, after_batch)
-    return np.concatenate(found)[np.concatenate(order).argsort()]
+    return np.concatenate(log_probs)[np.concatenate(indices).argsort()]
 
 
 def predictions(run: Run, sequences: Sequences, description: str) -> LogProbs:
-    """Return what a run's best weights say of every sequence, as :func:`predict` does."""
+    """Return the log-probabilities of every class for every sequence under a run's best weights."""
     fabric, model = on_its_device(run)
     return predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), description)
 
@@ -85,24 +89,24 @@ def confusion(log_probs: LogProbs, labels: NDArray[np.int64]) -> list[list[int]]
 
 
 def calibration(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
-    """Return how often the model is right when it says how sure it is.
+    """Return the accuracy in each bin of confidence, and the expected calibration error (Guo et al., ICML 2017).
 
-    Sequences are put in bins of equal width by the probability of the predicted class. The expected calibration error
-    is the mean over sequences of the distance between a bin's mean confidence and its accuracy (Guo et al., ICML 2017).
+    The confidence is the probability of the predicted class; the bins have equal width. The expected calibration error
+    is the mean over sequences of the absolute difference between the mean confidence and the accuracy of their bin.
     """
     confidence = np.exp(log_probs.max(axis=1).astype(np.float64))
-    right = log_probs.argmax(axis=1) == labels
-    where = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    correct = log_probs.argmax(axis=1) == labels
+    bin_indices = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     bins = []
-    for i in np.unique(where):
-        inside = where == i
+    for i in np.unique(bin_indices):
+        inside = bin_indices == i
         bins.append(
             {
                 "from": i / CALIBRATION_BINS,
                 "to": (i + 1) / CALIBRATION_BINS,
                 "sequences": int(inside.sum()),
                 "confidence": float(confidence[inside].mean()),
-                "accuracy": float(right[inside].mean()),
+                "accuracy": float(correct[inside].mean()),
             }
         )
     error = sum(b["sequences"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / len(labels)
@@ -112,38 +116,38 @@ def calibration(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any
 def confident_mistakes(
     log_probs: LogProbs, sequences: Sequences, dataset: Dataset, count: int = 5
 ) -> list[dict[str, Any]]:
-    """Return the sequences on which the model is surest and wrong, in words."""
+    """Return the mistakes with the highest confidence, as text."""
     assert sequences.labels is not None  # only labelled splits are evaluated
     predicted = log_probs.argmax(axis=1)
-    sureness = np.where(predicted == sequences.labels, -np.inf, log_probs.max(axis=1))
-    surest = [int(i) for i in np.argsort(-sureness, kind="stable")[:count] if np.isfinite(sureness[i])]
+    confidence = np.where(predicted == sequences.labels, -np.inf, log_probs.max(axis=1))
+    indices = [int(i) for i in np.argsort(-confidence, kind="stable")[:count] if np.isfinite(confidence[i])]
     return [
         {
             "index": i,
             "label": dataset.class_names[int(sequences.labels[i])],
             "predicted": dataset.class_names[int(predicted[i])],
-            "probability": float(np.exp(sureness[i])),
+            "probability": float(np.exp(confidence[i])),
             "text": _excerpt(dataset, sequences[i]),
         }
-        for i in surest
+        for i in indices
     ]
 
 
 def evaluate(
     run: Run, split: SplitName, *, final: bool = False, warn: Callable[[str], None] = warnings.warn
 ) -> dict[str, Any]:
-    """Evaluate a run's best weights on a split, and keep the figures in ``results/SPLIT.json``.
+    """Evaluate a run's best weights on a split, and write the figures to ``results/SPLIT.json``.
 
     Parameters
     ----------
     run
-        A run that has finished an epoch.
+        A run that has finished at least one epoch.
     split
-        One that has labels.
+        For a classifier, a split with labels.
     final
-        Open the test split; the ledger records it.
+        Open the test split. The ledger records it.
     warn
-        What to do with a warning: the test split was opened before.
+        Called with a message if the test split was opened before.
 
     Returns
     -------
@@ -152,15 +156,16 @@ def evaluate(
     Raises
     ------
     TestSplitLocked
-        The test split, without ``final``.
+        The test split was requested without ``final``. Nothing has been loaded then.
     DataError
         The split has no labels.
     RunError
-        The run is a pretraining, or no result can be kept in its directory.
+        The run is a pretraining, or its directory cannot be written to.
     """
+    check_test_is_final(split, final=final)
     task = run.config.data.task
     if task == "pretraining":
-        raise RunError(f"{run.path} is a pretraining, for a classifier to begin with.", "Evaluate the classifier.")
+        raise RunError(f"{run.path} is a pretraining, which has no classes to predict.", "Evaluate the classifier.")
     run.check_writable()
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
@@ -188,7 +193,7 @@ def _measure_classifier(
     run: Run, fabric: Fabric, model: nn.Module, dataset: Dataset, sequences: Sequences
 ) -> dict[str, Any]:
     log_probs = predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), "reading")
-    assert sequences.labels is not None  # evaluate refuses a split without
+    assert sequences.labels is not None  # evaluate refuses a split without labels
     return {
         "class_names": list(dataset.class_names),
         **accuracy_and_loss(log_probs, sequences.labels),
@@ -201,17 +206,11 @@ def _measure_classifier(
 def _measure_language_model(
     run: Run, fabric: Fabric, model: nn.Module, dataset: Dataset, sequences: Sequences
 ) -> dict[str, Any]:
-    framed = sequences.framed()
-    tokens = framed.lengths - 1
-    nats = model_nats(fabric, model, Batches(framed, run.config.batches, run.config.loop.seed), "reading")
-    figures = {"level": dataset.level, **likelihood(nats, tokens)}
-    if dataset.language is not None:
-        strings = [dataset.vocab.decode(ids.tolist()) for ids in sequences]
-        figures |= distance(nats, true_nats(dataset.language, strings), tokens, dataset.language)
-    return figures
+    batches = Batches(sequences.framed(), run.config.batches, run.config.loop.seed)
+    scorer = Scorer(batches, dataset.vocab, dataset.language)
+    return {"level": dataset.level, **scorer.figures(fabric, model, "reading")}
 
 
 def _excerpt(dataset: Dataset, token_ids: NDArray[np.int64]) -> str:
-    shown = token_ids if len(token_ids) <= WORDS_SHOWN else token_ids[:WORDS_SHOWN]
-    text = text_of(dataset.vocab.decode(shown.tolist()), dataset.level)
-    return text if len(shown) == len(token_ids) else text + " …"
+    text = text_of(dataset.vocab.decode(token_ids[:WORDS_SHOWN].tolist()), dataset.level)
+    return text if len(token_ids) <= WORDS_SHOWN else text + " …"

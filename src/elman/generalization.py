@@ -1,14 +1,14 @@
-"""Beyond the lengths of training: what a model knows of strings two, four, ten and a hundred times as long.
+"""Length generalization: how well a model knows strings 2, 4, 10 and 100 times as long as those of training.
 
-At every prefix the generator's law p of the next symbol is known. The Kullback-Leibler divergence of the model's q
-from it says how much is lost there, in nats; the accuracy is the share of prefixes at which the model tells what may
-follow from what may not: it gives every possible symbol at least half the probability of the least probable one, and
-every impossible symbol less (the criterion of Gers & Schmidhuber, IEEE Transactions on Neural Networks 12, 2001, with
-a threshold that the law itself sets). The law is that without a limit, whatever the training's was.
+At every prefix the generator's distribution p of the next symbol is known. The Kullback-Leibler divergence of the
+model's q from p is the loss there, in nats. The accuracy is the share of prefixes at which the model separates the
+possible next symbols from the impossible ones: it gives every possible symbol at least half the probability of the
+least probable one, and every impossible symbol less (the criterion of Gers & Schmidhuber, IEEE Transactions on Neural
+Networks 12, 2001, with a threshold taken from p). The language is always the one without a length limit, even if the
+training strings had one.
 
-Where one symbol alone can follow, the step is forced: in aⁿbⁿ every one behind the first b. It is right where that
-symbol is the model's most probable token. How far a model counts is the longest length up to which it takes every
-forced step right.
+Where only one symbol can follow, the step is forced; in aⁿbⁿ every step after the first b is. The model is right there
+if that symbol is its most probable token. A model counts up to the longest length at which all forced steps are right.
 """
 
 import random
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from elman.config import FORCED_PREFIXES, LENGTH_FACTORS
 from elman.data.dataset import Dataset
 from elman.errors import ConfigError, LanguageError
 from elman.files import write_json
@@ -32,71 +33,69 @@ from elman.languages.regular import Automaton
 from elman.models.language_model import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
+from elman.scoring import read_steps
 from elman.seeding import derive
 from elman.statistics import SHARE, over_seeds
-from elman.text.vocab import END, PAD, START, Vocab
+from elman.text.vocab import END, Vocab
 
 Floats = NDArray[Any]
 
-FACTORS = (1, 2, 4, 10, 100)
 STRINGS = 20
+"""Strings of each length."""
 PREFIXES = 200_000
-"""At most so many prefixes a length, unless one string has more."""
-STEPS_AT_ONCE = 2_000
-FORCED_PREFIXES = 2_000_000
-"""How far forced steps are followed: about so many prefixes in all. For aⁿbⁿ, one string a length, to n = 1,413."""
+"""Limit on the prefixes of the strings of one length; a single longer string is still read."""
 PREFIXES_AT_ONCE = 100_000
-MOST_SYMBOLS = 10_000_000
-"""The longest string that is read."""
+MAX_SYMBOLS = 10_000_000
+"""Limit on the length of a string."""
 
 
-def generalise(
-    run: Run, factors: Sequence[int] = FACTORS, seed: int = 0, forced_prefixes: int = FORCED_PREFIXES
+def generalize(
+    run: Run, factors: Sequence[int] = LENGTH_FACTORS, seed: int = 0, forced_prefixes: int = FORCED_PREFIXES
 ) -> dict[str, Any]:
-    """Hold a run's next-symbol distributions to the generator's on strings longer (and deeper) than those of training.
+    """Compare a run's next-symbol distributions with the generator's on strings longer, and deeper, than in training.
 
     Parameters
     ----------
     run
-        Of a language model on a formal language.
+        A language model of a formal language.
     factors
-        How many times the length, and for brackets the depth, of the longest training string.
+        Lengths, and for brackets depths, as multiples of the longest, or deepest, training string.
     seed
-        Of the strings.
+        Seed of the strings.
     forced_prefixes
-        How many prefixes to read, at most, in search of a forced step that is wrong.
+        Limit on the prefixes that are read in search of a wrong forced step.
 
     Returns
     -------
-    Ready for JSON. ``by_length`` and, for brackets, ``by_depth`` hold a row for each factor: ``factor``, ``length`` (or
-    ``depth``), ``strings``, ``prefixes``, ``kl_nats`` (the mean over prefixes) and ``accuracy``. ``forced``:
-    :func:`forced_steps`. ``val_cross_entropy_nats`` is what the kept weights came to, None where the training is not
-    finished; ``seed`` and ``data`` (its checksum) are the run's.
+    Figures, ready for JSON. ``by_length`` and, for brackets, ``by_depth`` have a row for each factor: ``factor``,
+    ``length`` (or ``depth``), ``strings``, ``prefixes``, ``kl_nats`` (the mean over prefixes) and ``accuracy``.
+    ``forced``: :func:`forced_steps`. ``val_cross_entropy_nats`` belongs to the run's best weights, and is None if the
+    training has not finished. ``seed`` and ``data`` (a checksum) are the run's. They are also written to
+    ``results/generalisation.json`` in the run directory, a name that keeps the spelling of earlier versions.
 
     Raises
     ------
     ConfigError
-        The run's data is no formal language, or a number is below 1.
+        The run's data is not a formal language, or a number is below 1.
     LanguageError
-        Strings of a given length cannot be drawn from it.
+        The language cannot draw strings of a given length.
     """
     if not is_language(run.config.data.name):
-        raise ConfigError(f"{run.path} was trained on no formal language.", "Name a run that was.")
-    if not factors or min(factors) < 1 or forced_prefixes < 1:
-        raise ConfigError(
-            f"There is nothing to read at {[*factors]} times the length, nor in {forced_prefixes:,} prefixes.",
-            "Give numbers of 1 or more.",
-        )
+        raise ConfigError(f"{run.path} was not trained on a formal language.", "Pass a run that was.")
+    if not factors or min(factors) < 1:
+        raise ConfigError(f"The length factors cannot be {[*factors]}.", "Pass --factors with numbers of 1 or more.")
+    if forced_prefixes < 1:
+        raise ConfigError(f"--forced-prefixes cannot be {forced_prefixes:,}.", "Pass 1 or more.")
     run.check_writable()
     _, model = language_model_of(run)
-    trained_on = run.open_dataset()
-    chance = random.Random(derive(seed, "strings of a length"))
+    dataset = run.open_dataset()
+    generator = random.Random(derive(seed, "strings of a length"))
     figures = {
         "run": str(run.path),
         "seed": run.config.loop.seed,
-        "data": trained_on.checksum,
+        "data": dataset.checksum,
         "val_cross_entropy_nats": run.result("training")["val_cross_entropy_nats"] if run.finished else None,
-        **_measured(model, language(run.data_config.name), trained_on, factors, forced_prefixes, chance),
+        **_measured(model, language(run.data_config.name), dataset, factors, forced_prefixes, generator),
     }
     write_json(run.result_path("generalisation"), figures)
     return figures
@@ -105,53 +104,52 @@ def generalise(
 def _measured(
     model: LanguageModel,
     law: Language,
-    trained_on: Dataset,
+    dataset: Dataset,
     factors: Sequence[int],
     forced_prefixes: int,
-    chance: random.Random,
+    generator: random.Random,
 ) -> dict[str, Any]:
-    vocab = trained_on.vocab
-    strings = [vocab.decode(ids.tolist()) for ids in trained_on.split("train")]
-    longest = max(map(len, strings))
-    if max(factors) * longest > MOST_SYMBOLS:
+    vocab = dataset.vocab
+    training_strings = [vocab.decode(ids.tolist()) for ids in dataset.split("train")]
+    longest = max(map(len, training_strings))
+    limit = max(factors) * longest
+    if limit > MAX_SYMBOLS:
         raise ConfigError(
-            f"{max(factors):,} times the longest string of training is {max(factors) * longest:,} symbols.",
-            f"Give --factors that make {MOST_SYMBOLS:,} or fewer.",
+            f"{max(factors):,} times the longest training string is {limit:,} symbols.",
+            f"Pass --factors of at most {MAX_SYMBOLS // longest:,}.",
         )
-    drawn = {factor: of_length(law, factor * longest, chance) for factor in factors}
+    strings = {factor: of_length(law, factor * longest, generator) for factor in factors}
     figures: dict[str, Any] = {
         "trained_to_length": longest,
         "by_length": [
-            {"factor": factor} | _compared(model, law, vocab, long, "length") for factor, long in drawn.items() if long
+            {"factor": factor, **_compared(model, law, vocab, long)} for factor, long in strings.items() if long
         ],
-        "forced": forced_steps(
-            model, law, vocab, longest=max(factors) * longest, prefixes=forced_prefixes, chance=chance
-        ),
+        "forced": forced_steps(model, law, vocab, longest=limit, prefixes=forced_prefixes, generator=generator),
     }
     if isinstance(law, Brackets | Dyck):
-        deepest = max(map(depth_of, strings))
+        deepest = max(map(depth_of, training_strings))
         figures["trained_to_depth"] = deepest
         figures["by_depth"] = [
             {"factor": factor, "depth": factor * deepest}
-            | _compared(model, law, vocab, [law.nested(factor * deepest, chance)], "length")
+            | _compared(model, law, vocab, [law.nested(factor * deepest, generator)])
             for factor in factors
         ]
     return figures
 
 
 def over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what several runs have in common, and which of them validation would have chosen.
+    """Return means over runs, and the run that validation chooses.
 
     Parameters
     ----------
     measured
-        What :func:`generalise` found of each. The runs should differ in their seed alone.
+        The figures of :func:`generalize` for each run. The runs should differ only in their seed.
 
     Returns
     -------
-    ``by_length`` and ``by_depth`` as there, ``kl_nats`` and ``accuracy`` being means over the runs with Student's 95%
-    interval and the range; ``chosen``: the run with the least cross-entropy on validation, None where one is not
-    finished.
+    ``by_length`` and ``by_depth`` as in :func:`generalize`, where ``kl_nats`` and ``accuracy`` are means over the runs
+    with Student's 95% interval and the range. ``chosen``: the path of the run with the lowest validation cross-entropy,
+    or None if a run has not finished.
 
     Raises
     ------
@@ -160,12 +158,12 @@ def over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """
     check_same_strings([run["data"] for run in measured])
     finished = all(run["val_cross_entropy_nats"] is not None for run in measured)
-    chosen = min(measured, key=lambda run: run["val_cross_entropy_nats"]) if finished else None
-    return rows_over_runs(measured) | {"chosen": chosen and chosen["run"]}
+    chosen = min(measured, key=lambda run: run["val_cross_entropy_nats"])["run"] if finished else None
+    return rows_over_runs(measured) | {"chosen": chosen}
 
 
 def rows_over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return ``by_length`` and ``by_depth`` of :func:`over_runs`, and how far training reached."""
+    """Return ``by_length`` and ``by_depth`` of :func:`over_runs`, and the length and depth of the training strings."""
     summary: dict[str, Any] = {
         key: measured[0][key] for key in ("trained_to_length", "trained_to_depth") if key in measured[0]
     }
@@ -176,7 +174,7 @@ def rows_over_runs(measured: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def check_same_strings(checksums: Sequence[str]) -> None:
-    """Refuse runs whose data is not one: validation could not choose among them.
+    """Refuse runs with different data, because validation cannot choose among them.
 
     Raises
     ------
@@ -186,7 +184,7 @@ def check_same_strings(checksums: Sequence[str]) -> None:
     if len(set(checksums)) > 1:
         raise ConfigError(
             "These runs were trained on different strings, so validation cannot choose among them.",
-            "Name runs that differ in their seed or their model alone, or one at a time.",
+            "Pass runs that differ only in their seed or their model, or one run at a time.",
         )
 
 
@@ -199,62 +197,62 @@ def _row_over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def forced_steps(
-    model: LanguageModel, law: Language, vocab: Vocab, *, longest: int, prefixes: int, chance: random.Random
+    model: LanguageModel, law: Language, vocab: Vocab, *, longest: int, prefixes: int, generator: random.Random
 ) -> dict[str, Any] | None:
-    """Follow a model from the shortest strings on until it takes a forced step wrong.
+    """Read strings from the shortest on until the model takes a forced step wrong.
 
-    Every length that the language has is looked at, in order: of aⁿbⁿ and its kin all strings there are, of others
-    ``STRINGS`` that are drawn. A forced step is a prefix, the empty and the whole string included, that only one
-    symbol or the end can follow; the model is right where that is the most probable of all tokens that it knows.
+    Every length of the language is read in order: for aⁿbⁿ and similar languages its only string, for others
+    ``STRINGS`` random ones. A forced step is a prefix, including the empty and the whole string, that only one symbol
+    or the end can follow. The model is right if that is the most probable of all tokens in its vocabulary.
 
     Parameters
     ----------
     model, law, vocab
         The model, the language without a limit, and the tokens.
     longest, prefixes
-        Go to strings of that length at most, or until about so many prefixes have been read.
-    chance
-        Draws the strings.
+        Limits on the length of the strings and, approximately, on the number of prefixes.
+    generator
+        Source of the strings.
 
     Returns
     -------
-    ``to_length``: up to which every forced step is right (0 where the shortest string has a wrong one);
-    ``wrong_at_length``: the next length, where one is wrong, or None where none was found; for aⁿbⁿ and its kin also
-    ``to_n``. None instead of all that where the first strings have no forced step, as those of parity.
+    ``to_length``: the length up to which every forced step is right (0 if the shortest string has a wrong one).
+    ``wrong_at_length``: the next length, which has a wrong step, or None if no wrong step was found. ``to_n``, only for
+    aⁿbⁿ and similar languages. The result is None if the first strings have no forced step, as in parity.
     """
-    to_length, wrong_at, read = 0, None, 0
-    for strings in _ever_longer(law, longest, chance):
-        truths = [law.distribution_matrix(string) for string in strings]
-        forced = [(truth > 0).sum(axis=1) == 1 for truth in truths]
-        if not read and not any(each.any() for each in forced):
+    to_length, wrong_at, prefixes_read = 0, None, 0
+    for strings in _by_growing_length(law, longest, generator):
+        distributions = [law.distribution_matrix(string) for string in strings]
+        forced = [(distribution > 0).sum(axis=1) == 1 for distribution in distributions]
+        if not prefixes_read and not any(steps.any() for steps in forced):
             return None
         columns = np.array([*(vocab.ids[symbol] for symbol in law.alphabet), END])
-        most_probable = _most_probable(model, [vocab.encode(string) for string in strings])
-        wrong = [
+        predictions = read_steps(model, [*map(vocab.encode, strings)], lambda logits: logits.argmax(dim=-1))
+        wrong_lengths = [
             len(string)
-            for string, truth, where, said in zip(strings, truths, forced, most_probable, strict=True)
-            if (said != columns[truth.argmax(axis=1)])[where].any()
+            for string, distribution, steps, predicted in zip(strings, distributions, forced, predictions, strict=True)
+            if (predicted != columns[distribution.argmax(axis=1)])[steps].any()
         ]
-        wrong_at = min(wrong, default=None)
+        wrong_at = min(wrong_lengths, default=None)
         to_length = max((len(s) for s in strings if wrong_at is None or len(s) < wrong_at), default=to_length)
-        read += sum(len(string) + 1 for string in strings)
-        if wrong_at is not None or read >= prefixes:
+        prefixes_read += sum(len(string) + 1 for string in strings)
+        if wrong_at is not None or prefixes_read >= prefixes:
             break
     figures = {"to_length": to_length, "wrong_at_length": wrong_at}
     return figures | ({"to_n": to_length // len(law.alphabet)} if isinstance(law, EqualBlocks) else {})
 
 
-def _ever_longer(law: Language, longest: int, chance: random.Random) -> Iterator[list[String]]:
-    """Yield the strings to follow, short before long, about ``PREFIXES_AT_ONCE`` at a time."""
+def _by_growing_length(law: Language, longest: int, generator: random.Random) -> Iterator[list[String]]:
+    """Yield strings of every length up to ``longest``, about ``PREFIXES_AT_ONCE`` prefixes at a time."""
     strings: list[String] = []
     prefixes = 0
     for length in range(longest + 1):
         try:
-            found = sorted(set(law.sample_of_length(STRINGS, length, chance)))
+            distinct = sorted(set(law.sample_of_length(STRINGS, length, generator)))
         except LanguageError:
             continue  # the language has no string of that length
-        strings += found
-        prefixes += len(found) * (length + 1)
+        strings += distinct
+        prefixes += len(distinct) * (length + 1)
         if prefixes >= PREFIXES_AT_ONCE:
             yield strings
             strings, prefixes = [], 0
@@ -262,81 +260,61 @@ def _ever_longer(law: Language, longest: int, chance: random.Random) -> Iterator
         yield strings
 
 
-def _most_probable(model: LanguageModel, token_ids: Sequence[list[int]]) -> list[NDArray[np.int64]]:
-    """Return the most probable token after every prefix of each sequence: as many as it has ids, and one."""
-    width = max(map(len, token_ids))
-    read = torch.tensor([[START, *ids, *[PAD] * (width - len(ids))] for ids in token_ids], device=model.bias.device)
-    states, pieces = None, []
-    with torch.inference_mode():
-        for piece in torch.split(read, STEPS_AT_ONCE, dim=1):
-            logits, states = model(piece, states)
-            pieces.append(logits.argmax(dim=-1).cpu().numpy())
-    said = np.concatenate(pieces, axis=1)
-    return [row[: len(ids) + 1] for row, ids in zip(said, token_ids, strict=True)]
-
-
 def depth_of(brackets: Sequence[str]) -> int:
-    """Return how many brackets are open at most."""
+    """Return the largest number of brackets that are open at once."""
     steps = [1 if symbol in "([{<" or symbol.islower() else -1 for symbol in brackets]
     return int(np.cumsum([0, *steps]).max())
 
 
-def of_length(law: Language, length: int, chance: random.Random) -> list[String]:
-    """Draw strings of that length, or of the next one that there is; none where all strings are shorter."""
+def of_length(law: Language, length: int, generator: random.Random) -> list[String]:
+    """Draw strings of that length, or of the next length that exists; return none if all strings are shorter."""
     if not isinstance(law, Machine):
-        return law.sample_of_length(1, length, chance)  # which says why not
+        return law.sample_of_length(1, length, generator)  # raises an error that names the language
     count = max(1, min(STRINGS, PREFIXES // (length + 1)))
-    # A string longer than the automaton has states goes through one twice, and is a string without that round too.
-    apart = len(law.states) if isinstance(law, Automaton) else 3
-    for longer in range(length, length + apart + 1):
+    # A string longer than the automaton has states visits one of them twice, so without that loop it is a shorter one.
+    gap = len(law.states) if isinstance(law, Automaton) else 3
+    for longer in range(length, length + gap + 1):
         with suppress(LanguageError):
-            return law.sample_of_length(count, longer, chance)
+            return law.sample_of_length(count, longer, generator)
     return []
 
 
-def _compared(
-    model: LanguageModel, law: Language, vocab: Vocab, strings: Sequence[String], unit: str
-) -> dict[str, Any]:
-    divergences, told = [], []
+def _compared(model: LanguageModel, law: Language, vocab: Vocab, strings: Sequence[String]) -> dict[str, Any]:
+    divergences, separated = [], []
     columns = torch.tensor([*(vocab.ids[symbol] for symbol in law.alphabet), END])
     with Meter(f"{len(strings)} strings of {len(strings[0])}", len(strings), "strings") as meter:
         for string in strings:
-            truth = law.distribution_matrix(string)
-            log_probs = next_log_probs(model, vocab.encode(string))[:, columns].numpy().astype(np.float64)
-            divergences.append(divergence(truth, log_probs))
-            told.append(tells(truth, log_probs))
+            distribution = law.distribution_matrix(string)
+            log_probs = next_log_probs(model, vocab.encode(string))[:, columns].astype(np.float64)
+            divergences.append(divergence(distribution, log_probs))
+            separated.append(separates(distribution, log_probs))
             meter.advance(1)
-    kl, right = np.concatenate(divergences), np.concatenate(told)
+    kl, correct = np.concatenate(divergences), np.concatenate(separated)
     return {
-        unit: len(strings[0]),
+        "length": len(strings[0]),
         "strings": len(strings),
         "prefixes": len(kl),
         "kl_nats": float(kl.mean()),
-        "accuracy": float(right.mean()),
+        "accuracy": float(correct.mean()),
     }
 
 
-def next_log_probs(model: LanguageModel, token_ids: list[int]) -> torch.Tensor:
+def next_log_probs(model: LanguageModel, token_ids: list[int]) -> Floats:
     """Return the log-probabilities of the next token after every prefix, (len(token_ids) + 1, vocab)."""
-    states, pieces = None, []
-    with torch.inference_mode():
-        read = torch.tensor([[START, *token_ids]], device=model.bias.device)
-        for piece in torch.split(read, STEPS_AT_ONCE, dim=1):
-            logits, states = model(piece, states)
-            pieces.append(logits[0].float().log_softmax(dim=-1).cpu())
-    return torch.cat(pieces)
+    [log_probs] = read_steps(model, [token_ids], lambda logits: logits.log_softmax(dim=-1))
+    return log_probs
 
 
-def divergence(truth: Floats, log_probs: Floats) -> Floats:
-    """Return the Kullback-Leibler divergence of each row's model from its law, in nats; columns are symbols."""
-    possible = truth > 0
-    logs = np.log(truth, where=possible, out=np.zeros_like(truth))
-    terms: Floats = np.where(possible, truth * (logs - log_probs), 0.0).sum(axis=1)
+def divergence(distribution: Floats, log_probs: Floats) -> Floats:
+    """Return the Kullback-Leibler divergence of the model's ``log_probs`` (prefixes, symbols) at each prefix."""
+    possible = distribution > 0
+    logs = np.log(distribution, where=possible, out=np.zeros_like(distribution))
+    terms: Floats = np.where(possible, distribution * (logs - log_probs), 0.0).sum(axis=1)
     return terms
 
 
-def tells(truth: Floats, log_probs: Floats) -> Floats:
-    """Return for each row whether the model tells what may follow from what may not."""
-    threshold = np.where(truth > 0, truth, np.inf).min(axis=1, keepdims=True) / 2
-    same: Floats = ((np.exp(log_probs) >= threshold) == (truth > 0)).all(axis=1)
+def separates(distribution: Floats, log_probs: Floats) -> Floats:
+    """Return for each prefix whether the model separates the possible next symbols from the impossible ones."""
+    threshold = np.where(distribution > 0, distribution, np.inf).min(axis=1, keepdims=True) / 2
+    same: Floats = ((np.exp(log_probs) >= threshold) == (distribution > 0)).all(axis=1)
     return same

@@ -1,13 +1,14 @@
-"""Samples of a model before the judge: grammatical or not, in the generator's support, novel, distinct, how long.
+"""Grades of a language model's samples: grammatical or not, in the generator's support, novel, distinct, their lengths.
 
-A sample that was cut off is no string; it counts as wrong. The language knows every answer exactly. What perfect
-samples would have shown stands beside each figure that depends on the number of samples: of one model's strings some
-repeat, and a histogram of lengths is never quite the generator's, however good the model.
+The language answers every question exactly. A sample that was cut off is not a whole string, and counts as wrong.
+Figures that depend on the number of samples come with the same figure for perfect samples, drawn from the generator:
+even those repeat, and even their lengths differ by chance from the generator's distribution.
 """
 
 import random
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -26,7 +27,7 @@ from elman.models.language_model import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
 from elman.sampling import Sample, draw
-from elman.scoring import distance, likelihood, model_nats, true_nats
+from elman.scoring import Scorer
 from elman.seeding import derive
 from elman.statistics import SHARE, over_seeds, ratio, wilson
 from elman.text.batching import Batches
@@ -37,30 +38,33 @@ from elman.text.vocab import SPECIALS, Vocab
 SYMBOLS_SHOWN = 40
 TEMPERATURES = 0.25, 0.5, 0.75, 1.0, 1.25, 1.5
 REFERENCE_STRINGS = 100_000
-OF_NO_SAMPLE = {"samples", "distinct", "words", "words_trained_on"}
-"""Counts that say nothing of a sample by itself, and so have no share with a binomial interval."""
+NOT_SHARES = {"samples", "distinct", "words", "words_trained_on"}
+"""Counts that are not sums over independent samples, so that a binomial interval does not apply."""
 
 PERFECT_SAMPLES = 20
-"""How often as many strings are drawn from the generator itself, to see what perfect samples would show."""
+"""How often as many strings are drawn from the generator, to see what perfect samples would show."""
 
 
 class Judge:
-    """Knows the language, and which strings were trained on.
+    """Judges samples by their language and the training strings.
 
     Parameters
     ----------
     dataset
-        Of a formal language.
+        Strings of a formal language.
 
     Raises
     ------
     ConfigError
-        Nobody knows the law of its strings.
+        The data set is not a formal language.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         if dataset.language is None:
-            raise ConfigError(f"{dataset.name} is no formal language, so nobody can judge its samples.", "Read them.")
+            raise ConfigError(
+                f"{dataset.name} is not a formal language, so its samples cannot be graded.",
+                "Use elman sample to read them.",
+            )
         self.law: Language = dataset.language
         self.vocab = dataset.vocab
         train = dataset.split("train")
@@ -70,44 +74,44 @@ class Judge:
         self.questions = tuple(self.law.judge(()))
 
     def _words(self) -> set[str]:
-        """The words trained on, where strings are spelled in characters with blanks between words."""
+        """Return the words in the training strings; none unless strings are characters with blanks between words."""
         if not (self.law.by_character and " " in self.law.alphabet):
             return set()
         return set(chain.from_iterable(str(string).split(" ") for string in self.trained_on))
 
     def string(self, sample: Sample) -> String:
-        """Return a sample as the language writes it; a special that was drawn stands in it by name."""
+        """Return a sample as the language writes it; special tokens appear by name."""
         return self.law.join(self.vocab.decode(sample.token_ids))
 
     def verdict(self, sample: Sample) -> dict[str, bool]:
-        """Return the answer to every question that the language knows to ask; all are no where it was cut off."""
-        if sample.cut_off:  # a grammar would parse it first, and parsing takes the cube of the length
+        """Return the answer to every question of the language; for a sample that was cut off, all are False."""
+        if sample.cut_off:  # skip the parser of a grammar, which takes the cube of the length
             return dict.fromkeys(self.questions, False)
         return self.law.judge(self.vocab.decode(sample.token_ids))
 
     def counts(self, samples: Sequence[Sample]) -> dict[str, int]:
-        """Return how many samples are what: see :func:`grade`."""
-        found = Counter({"samples": len(samples), "cut_off": sum(sample.cut_off for sample in samples)})
+        """Return the counts that :func:`grade` describes."""
+        counts = Counter({"samples": len(samples), "cut_off": sum(sample.cut_off for sample in samples)})
         strings = set()
         for sample in samples:
             verdict = self.verdict(sample)
             string = self.string(sample)
             novel = not sample.cut_off and string not in self.trained_on
-            found.update({question: int(answer) for question, answer in verdict.items()})
-            found["novel"] += novel
-            found["novel_and_grammatical"] += novel and verdict["grammatical"]
+            counts.update({question: int(answer) for question, answer in verdict.items()})
+            counts["novel"] += novel
+            counts["novel_and_grammatical"] += novel and verdict["grammatical"]
             if not sample.cut_off:
                 strings.add(string)
         if self.words:
-            known, words = self.words_trained_on(samples)
-            found.update({"words": int(words.sum()), "words_trained_on": int(known.sum())})
-        return {**found, "distinct": len(strings)}
+            trained_on, words = self.words_trained_on(samples)
+            counts.update({"words": int(words.sum()), "words_trained_on": int(trained_on.sum())})
+        return {**counts, "distinct": len(strings)}
 
     def words_trained_on(self, samples: Sequence[Sample]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return (samples,) how many words of each stand in a training string, and (samples,) how many it has."""
-        spelled = [str(self.string(sample)).split(" ") for sample in samples]
-        known = [sum(word in self.words for word in words) for words in spelled]
-        return np.array(known, np.int64), np.array([*map(len, spelled)], np.int64)
+        """Return for each sample (samples,) how many of its words occur in training, and how many words it has."""
+        words = [str(self.string(sample)).split(" ") for sample in samples]
+        trained_on = [sum(word in self.words for word in string) for string in words]
+        return np.array(trained_on, np.int64), np.array([*map(len, words)], np.int64)
 
 
 def lengths_of(strings: Sequence[Sequence[Any]]) -> Counter[int]:
@@ -116,34 +120,34 @@ def lengths_of(strings: Sequence[Sequence[Any]]) -> Counter[int]:
 
 
 def total_variation(counts: Counter[int], others: Counter[int]) -> float:
-    """Return half the sum of the differences between two distributions, given by counts: between 0 and 1."""
+    """Return the total variation distance, between 0 and 1, of two distributions that are given by counts."""
     total, other_total = counts.total(), others.total()
     return sum(abs(counts[key] / total - others[key] / other_total) for key in counts | others) / 2
 
 
 def compare_lengths(samples: Sequence[Sample], law: Language, seed: int) -> dict[str, Any]:
-    """Return how far the lengths of samples are from the generator's, and how far perfect samples would be.
+    """Return the distance of the samples' lengths from the generator's, and the same for perfect samples.
 
-    Both are held to a hundred thousand strings of the generator; cut-off samples are a length of their own.
+    Both are compared with 100,000 strings of the generator. All samples that were cut off count as one further length.
     """
-    chance = random.Random(derive(seed, "reference strings"))
-    reference = lengths_of(law.sample(REFERENCE_STRINGS, chance))
-    mine = Counter(-1 if sample.cut_off else len(sample.token_ids) for sample in samples)
-    distances, classes, distinct = [], [], []
+    generator = random.Random(derive(seed, "reference strings"))
+    reference = lengths_of(law.sample(REFERENCE_STRINGS, generator))
+    sampled = Counter(-1 if sample.cut_off else len(sample.token_ids) for sample in samples)
+    distances, lengths, distinct = [], [], []
     with Meter("perfect samples", PERFECT_SAMPLES, "draws") as meter:
         for _ in range(PERFECT_SAMPLES):
-            perfect = law.sample(len(samples), chance)
+            perfect = law.sample(len(samples), generator)
             distances.append(total_variation(lengths_of(perfect), reference))
-            classes.append(len(lengths_of(perfect)))
+            lengths.append(len(lengths_of(perfect)))
             distinct.append(len(set(perfect)))
             meter.advance(1)
     return {
-        "total_variation": total_variation(mine, reference),
+        "total_variation": total_variation(sampled, reference),
         "total_variation_perfect": float(np.mean(distances)),
         "total_variation_perfect_high": max(distances),
         "draws": PERFECT_SAMPLES,
-        "lengths": len(mine),
-        "lengths_perfect": float(np.mean(classes)),
+        "lengths": len(sampled),
+        "lengths_perfect": float(np.mean(lengths)),
         "distinct_perfect": float(np.mean(distinct)),
     }
 
@@ -162,34 +166,34 @@ def grade(
     Parameters
     ----------
     run
-        Of a language model on a formal language.
+        A language model of a formal language.
     samples
-        How many to draw.
+        Number of samples.
     config
-        How; the default is at temperature 1.
+        Sampling options; the default has temperature 1.
     prompt
-        What every sample begins with.
+        Start of every sample.
     strings
-        How many fresh strings the excess is measured on; they belong to another seed than those of the training.
+        Number of fresh strings for the excess. They are drawn with another seed than the training strings.
     by_temperature
-        Draw as many at each of a row of other temperatures too.
+        Also grade as many samples at each of ``TEMPERATURES``.
 
     Returns
     -------
-    Ready for JSON. Counts: ``samples``, ``grammatical``, ``in_support``, ``cut_off`` (counted as wrong), ``novel`` (not
-    in the training strings), ``novel_and_grammatical``, ``distinct``; for brackets ``equal_counts``; for languages of
-    spelled words ``words`` and ``words_trained_on``. ``shares``: each count over the samples with its 95% interval,
-    but for ``distinct``, which falls with their number.
-    ``lengths``: :func:`compare_lengths`, without a prompt. ``fresh``: cross-entropy, floor and excess.
+    Figures, ready for JSON. Counts: ``samples``, ``grammatical``, ``in_support``, ``cut_off`` (counted as wrong),
+    ``novel`` (not among the training strings), ``novel_and_grammatical``, ``distinct``; for brackets ``equal_counts``;
+    for languages of spelled words ``words`` and ``words_trained_on``. ``shares``: each count divided by the number of
+    samples, with its 95% interval, except ``distinct``, whose share falls as the number of samples grows. ``lengths``:
+    :func:`compare_lengths`, only without a prompt. ``fresh``: cross-entropy, floor and excess.
 
     Raises
     ------
     ConfigError
-        The run is no language model of a formal language, or the prompt holds a symbol that is not in it.
+        The run is not a language model of a formal language, or the prompt contains a symbol outside its alphabet.
     """
     config = config or SamplingConfig()
     if strings < 1:
-        raise ConfigError(f"The excess cannot be measured on {strings} strings.", "Give --strings 1 or more.")
+        raise ConfigError(f"The excess cannot be measured on {strings} strings.", "Pass --strings 1 or more.")
     run.check_writable()
     dataset = run.open_dataset()
     judge = Judge(dataset)
@@ -208,37 +212,35 @@ def grade(
             {"temperature": t, **_graded(judge, model, samples, replace(config, temperature=t), prefix)}
             for t in TEMPERATURES
         ]
-    chance = random.Random(derive(config.seed, "fresh strings"))
-    fresh = judge.law.sample(strings, chance)
+    fresh = judge.law.sample(strings, random.Random(derive(config.seed, "fresh strings")))
     sequences = Sequences.from_lists([*map(judge.vocab.encode, fresh)]).framed()
     batches = Batches(sequences, run.config.batches, run.config.loop.seed)
-    nats, tokens = model_nats(fabric, model, batches, "reading fresh strings"), sequences.lengths - 1
-    figures["fresh"] = likelihood(nats, tokens) | distance(nats, true_nats(judge.law, fresh), tokens, judge.law)
+    figures["fresh"] = Scorer(batches, judge.vocab, judge.law).figures(fabric, model, "reading fresh strings")
     write_json(run.result_path("grade"), figures)
     return figures
 
 
 def check_same_language(runs: Sequence[Run]) -> None:
-    """Refuse runs of different languages: a mean of their figures would mean nothing.
+    """Refuse to average figures over runs of different languages.
 
     Raises
     ------
     ConfigError
-        One is of another language than the first.
+        A run has another language than the first.
     """
     laws = [(run.config.data.name, run.config.data.max_symbols, run.language_file) for run in runs]
     for run, law in zip(runs, laws, strict=True):
         if law != laws[0]:
             raise ConfigError(
-                f"{run.path} is of another language than {runs[0].path}, so there is no mean over them.",
-                "Name runs that differ in their seed alone, or one at a time.",
+                f"{run.path} and {runs[0].path} have different languages, so their figures cannot be averaged.",
+                "Pass runs that differ only in their seed, or one run at a time.",
             )
 
 
 def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the mean over several runs of what :func:`grade` found, with Student's 95% interval, and the range.
+    """Return the mean over runs of the figures of :func:`grade`, with Student's 95% interval and the range.
 
-    The runs should differ in their seed alone. With one run there is no interval, and ``low`` and ``high`` are None.
+    The runs should differ only in their seed. For a single run, ``low`` and ``high`` are None.
     """
     summary = {
         name: over_seeds([run["fresh"][name] for run in graded])
@@ -255,41 +257,54 @@ def over_runs(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def write(run: Run, count: int, config: SamplingConfig, prompt: str = "") -> dict[str, Any]:
-    """Return samples of a run's language model as text; those of a formal language with a verdict.
+def write(
+    run: Run, count: int, config: SamplingConfig, prompt: str = "", warn: Callable[[str], None] = warnings.warn
+) -> dict[str, Any]:
+    """Return samples of a run's language model as text; for a formal language each with a verdict.
+
+    Parameters
+    ----------
+    run, count, config, prompt
+        The model, the number of samples, the sampling options and the start of every sample.
+    warn
+        Called with a message if words of the prompt are not in the vocabulary, so that the model reads ``.unk``.
 
     Raises
     ------
     ConfigError
-        The run is no language model, or the prompt holds a symbol that it does not know.
+        The run is not a language model, or the prompt contains an unknown symbol or character.
     """
     _, model = language_model_of(run)
     vocab, level = run.vocab(), run.level
     law = law_of(run.data_config) if is_language(run.config.data.name) else None
-    shown = []
-    for sample in draw(model, count, config, prompt_ids(prompt, vocab, level, law)):
+    samples = []
+    for sample in draw(model, count, config, prompt_ids(prompt, vocab, level, law, warn)):
         tokens = vocab.decode(sample.token_ids)
         entry: dict[str, Any] = {"text": text_of(tokens, level), "cut_off": sample.cut_off}
         if law is not None:
             entry["grammatical"] = not sample.cut_off and law.is_member(tokens)
-        shown.append(entry)
-    return {"run": str(run.path), "temperature": config.temperature, "prompt": prompt, "samples": shown}
+        samples.append(entry)
+    return {"run": str(run.path), "temperature": config.temperature, "prompt": prompt, "samples": samples}
 
 
-def prompt_ids(prompt: str, vocab: Vocab, level: Level, law: Language | None) -> list[int]:
-    """Return the ids of a prompt.
+def prompt_ids(
+    prompt: str, vocab: Vocab, level: Level, law: Language | None, warn: Callable[[str], None] = warnings.warn
+) -> list[int]:
+    """Return the ids of a prompt; unknown words of natural text become ``.unk``, with a warning.
 
     Raises
     ------
     ConfigError
-        It holds a symbol that no string holds.
+        The prompt contains a symbol of a formal language, or a character, that is not in the vocabulary.
     """
     tokens = tokens_of(prompt, level) if law is None else law.from_text(prompt)
-    for token in tokens:
-        if token not in vocab.ids or token in SPECIALS:
-            symbols = vocab.tokens[len(SPECIALS) :]
-            known = " ".join(map(repr, symbols[:SYMBOLS_SHOWN])) + (" …" if len(symbols) > SYMBOLS_SHOWN else "")
-            raise ConfigError(f"The prompt holds {token!r}, which the model does not know.", f"It knows {known}")
+    unknown = [token for token in dict.fromkeys(tokens) if token not in vocab.ids or token in SPECIALS]
+    if unknown and law is None and level == "word":
+        warn(f"NOTE: the model reads .unk for words that it does not know: {' '.join(unknown)}")
+    elif unknown:
+        symbols = vocab.tokens[len(SPECIALS) :]
+        listed = " ".join(map(repr, symbols[:SYMBOLS_SHOWN])) + (" …" if len(symbols) > SYMBOLS_SHOWN else "")
+        raise ConfigError(f"The prompt contains {unknown[0]!r}, which the model does not know.", f"Use {listed}")
     return vocab.encode(tokens)
 
 
@@ -302,10 +317,10 @@ def _graded(
     *,
     with_lengths: bool = False,
 ) -> dict[str, Any]:
-    drawn = draw(model, count, config, prompt, f"sampling at temperature {config.temperature:g}")
-    counts = judge.counts(drawn)
-    shares = {name: wilson(found, count)._asdict() for name, found in counts.items() if name not in OF_NO_SAMPLE}
+    samples = draw(model, count, config, prompt, f"sampling at temperature {config.temperature:g}")
+    counts = judge.counts(samples)
+    shares = {name: wilson(number, count)._asdict() for name, number in counts.items() if name not in NOT_SHARES}
     if judge.words:  # the words of one sample are not independent of each other
-        shares["words_trained_on"] = ratio(*judge.words_trained_on(drawn), SHARE)._asdict()
-    lengths = {"lengths": compare_lengths(drawn, judge.law, config.seed)} if with_lengths else {}
+        shares["words_trained_on"] = ratio(*judge.words_trained_on(samples), SHARE)._asdict()
+    lengths = {"lengths": compare_lengths(samples, judge.law, config.seed)} if with_lengths else {}
     return {**counts, "shares": shares, **lengths}

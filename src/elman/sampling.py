@@ -1,8 +1,8 @@
-"""Strings drawn from a language model, many at once.
+"""Samples of a language model, many strings at once.
 
-The hidden state is carried, so every token is read once; rows that have drawn ``.end`` are dropped, so a step costs
-what is still being written. One string at a time, feeding the whole prefix anew for every token, draws from the same
-distribution: that is the definition, and the tests hold the two to each other.
+The hidden state is carried from step to step, so every token is read once. Strings that have drawn ``.end`` leave the
+batch. By definition a sample is drawn one token at a time, feeding the model the whole prefix for every token; the
+tests check that both ways give the same distribution.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,24 +18,24 @@ from elman.models.language_model import LanguageModel
 from elman.models.recurrent import picked
 from elman.progress import Meter
 from elman.seeding import derive
-from elman.text.vocab import END, PAD, START
+from elman.text.vocab import END, PAD, START, UNKNOWN
 
-COLDEST = 1e-30
-"""Temperatures below are not told apart: float32 ends there. Those above its inverse are not either."""
+MIN_TEMPERATURE = 1e-30
+"""Lower temperatures are replaced by this one, and those above its inverse by the inverse: float32 ends there."""
 
 ROWS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A string that a model has drawn.
+    """A string drawn from a model.
 
     Attributes
     ----------
     token_ids
-        The prompt and what follows it, without ``.start`` and ``.end``.
+        The prompt and its continuation, without ``.start`` and ``.end``.
     cut_off
-        Whether the limit came before ``.end``.
+        Whether the string reached the limit before ``.end``.
     """
 
     token_ids: list[int]
@@ -45,9 +45,9 @@ class Sample:
 def draw(
     model: LanguageModel, count: int, config: SamplingConfig, prompt: Sequence[int] = (), description: str = "sampling"
 ) -> list[Sample]:
-    """Draw ``count`` independent strings that begin with ``prompt`` (ids of tokens, without ``.start``)."""
+    """Draw ``count`` independent strings that begin with ``prompt`` (token ids, without ``.start``)."""
     if count < 1:
-        raise ConfigError(f"There are no {count} samples.", "Ask for 1 or more.")
+        raise ConfigError(f"The number of samples must be 1 or more, not {count}.", "Pass --number 1 or more.")
     device = model.bias.device
     generator = torch.Generator(device).manual_seed(derive(config.seed, "samples"))
     samples: list[Sample] = []
@@ -74,35 +74,38 @@ def _draw_together(
     rows = torch.zeros(count, dtype=torch.long, device=device)
     states, logits = picked(states, rows), logits[:, -1].expand(count, -1)
     alive = torch.arange(count, device=device)
-    steps: list[tuple[Tensor, Tensor]] = []  # who drew what
+    steps: list[tuple[Tensor, Tensor]] = []  # the rows alive at each step, and the tokens they drew
     for _ in range(config.max_new_tokens):
         drawn = choose(logits, config, generator)
         steps.append((alive, drawn))
-        going_on = (drawn != END).nonzero().squeeze(1)
-        if len(going_on) < len(alive):
-            alive, drawn, states = alive[going_on], drawn[going_on], picked(states, going_on)
+        unended = (drawn != END).nonzero().squeeze(1)
+        if len(unended) < len(alive):
+            alive, drawn, states = alive[unended], drawn[unended], picked(states, unended)
         if len(alive) == 0:
             break
         logits, states = step(drawn, states)
-    unfinished = set(alive.tolist())
+    cut_off = set(alive.tolist())
     strings: list[list[int]] = [list(prompt) for _ in range(count)]
-    for writers, tokens in steps:
-        for row, token in zip(writers.tolist(), tokens.tolist(), strict=True):
+    for alive_rows, tokens in steps:
+        for row, token in zip(alive_rows.tolist(), tokens.tolist(), strict=True):
             if token != END:
                 strings[row].append(token)
-    return (Sample(string, row in unfinished) for row, string in enumerate(strings))
+    return (Sample(string, row in cut_off) for row, string in enumerate(strings))
 
 
 def choose(logits: Float[Tensor, "rows vocab"], config: SamplingConfig, generator: torch.Generator) -> Tensor:
-    """Draw a token for each row. ``.pad`` and ``.start`` stand in no string, so they are never drawn."""
+    """Draw a token for each row.
+
+    ``.pad`` and ``.start`` are never drawn, and ``.unk`` only with ``config.unknown``: the probabilities of the other
+    tokens are divided by their sum.
+    """
     logits = logits.float().clone()
-    for never in (PAD, START):
-        logits[:, never] = -torch.inf
+    logits[:, [PAD, START] if config.unknown else [PAD, START, UNKNOWN]] = -torch.inf
     if config.temperature == 0:
         return logits.argmax(dim=1)
     if config.top_k is not None and config.top_k < logits.shape[1]:
         least = logits.topk(config.top_k, dim=1).values[:, -1:]
         logits = logits.masked_fill(logits < least, -torch.inf)
-    temperature = min(max(config.temperature, COLDEST), 1 / COLDEST)
+    temperature = min(max(config.temperature, MIN_TEMPERATURE), 1 / MIN_TEMPERATURE)
     probabilities = ((logits - logits.amax(dim=1, keepdim=True)) / temperature).softmax(dim=1)
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)

@@ -22,7 +22,7 @@ from elman.losses import NOTHING, Total, correct, cross_entropy_nats
 from elman.models.language_model import LanguageModel
 from elman.models.recurrent import State, detached
 from elman.sampling import Sample, draw
-from elman.scoring import distance, likelihood, model_nats, true_nats
+from elman.scoring import Scorer
 from elman.seeding import derive
 from elman.text.batching import Batch, Batches, shifted
 from elman.text.sequences import Sequences
@@ -116,8 +116,7 @@ class LanguageModelling:
         self.train = Batches(dataset.split("train").framed(), options, config.loop.seed, share=alike)
         self.val = Batches(dataset.split("val").framed(), options, config.loop.seed)
         self.judge = None if dataset.language is None else Judge(dataset)
-        strings = [dataset.vocab.decode(ids.tolist()) for ids in dataset.split("val")] if self.judge else []
-        self.truth = true_nats(self.judge.law, strings) if self.judge else None
+        self.scorer = Scorer(self.val, dataset.vocab, dataset.language)
 
     def scores(self, forward: Forward, batch: Batch) -> Iterator[Scores]:
         """Yield the scores of each stretch of time steps; the state goes on from one to the next, as a value."""
@@ -135,12 +134,7 @@ class LanguageModelling:
 
     def measure(self, fabric: Fabric, model: nn.Module, epoch: int, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Return cross-entropy, distance from the generator where it is known, and what samples look like."""
-        tokens = self.val.sequences.lengths - 1
-        nats = model_nats(fabric, model, self.val, f"validation {epoch}", after_batch)
-        measured = likelihood(nats, tokens)
-        if self.judge is not None:
-            assert self.truth is not None  # they come together
-            measured |= distance(nats, self.truth, tokens, self.judge.law)
+        measured = self.scorer.figures(fabric, model, f"validation {epoch}", after_batch)
         assert isinstance(model, LanguageModel)
         loop = self.config.loop
         options = SamplingConfig(seed=derive(loop.seed, "samples of epoch", epoch), max_new_tokens=loop.max_new_tokens)

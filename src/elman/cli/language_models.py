@@ -1,13 +1,12 @@
-"""``elman sample``, ``grade`` and ``generalise``."""
+"""``elman sample``, ``grade`` and ``generalize``."""
 
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from elman.cli.apps import DRAW_AS_IS, Json, app, show_figures, svg, warn_unfinished
-from elman.config import SamplingConfig
+from elman.cli.apps import DRAW_AS_IS, Json, app, show_figures, svg, warn, warn_unfinished
+from elman.config import FORCED_PREFIXES, LENGTH_FACTORS, SamplingConfig
 from elman.errors import ConfigError
 from elman.extras import require
 
@@ -22,22 +21,22 @@ def sample(
     config: Annotated[SamplingConfig, Parameter(name="*")] = DRAW_AS_IS,
     json: Json = False,
 ) -> None:
-    """Let a language model write.
+    """Sample strings from a language model.
 
         elman sample runs/brackets-lstm-1 -n 10 --prompt '(()' --temperature 0.5
 
-    Strings of a formal language have a mark: ✓ grammatical, ✗ not, … cut off.
+    Strings of a formal language have a mark: ✓ grammatical, ✗ not grammatical, … cut off.
 
     Parameters
     ----------
     run
-        A run directory of a language model.
+        Run directory of a language model.
     number
-        How many samples.
+        Number of samples.
     prompt
-        What each begins with.
+        Start of every sample. The model reads .unk for words that it does not know.
     json
-        Print the samples for a program to read.
+        Print JSON.
     """
     from elman.grading import write
     from elman.report.terminal import print_samples
@@ -45,7 +44,7 @@ def sample(
 
     opened = Run(run)
     warn_unfinished(opened)
-    show_figures(write(opened, number, config, prompt), print_samples, json)
+    show_figures(write(opened, number, config, prompt, warn), print_samples, json)
 
 
 @app.command
@@ -58,33 +57,34 @@ def grade(
     config: Annotated[SamplingConfig, Parameter(name="*")] = DRAW_AS_IS,
     json: Json = False,
 ) -> None:
-    """Judge a language model's samples, and measure how far it is from the best possible model.
+    """Grade a language model's samples, and measure how far the model is from the best possible one.
 
-    Of the samples it counts those that are grammatical, in the generator's support, cut off (counted as wrong), or
-    novel, each share with its 95% interval, and how many are distinct, and holds their lengths to the generator's;
-    beside the figures that depend on the number of samples stands what perfect samples show. On fresh strings it
-    measures cross-entropy, floor and excess.
+    The first table counts the samples that are grammatical, in the generator's support, cut off (counted as wrong) or
+    novel, with 95% intervals, and the distinct ones. The lengths of the samples are compared with the generator's.
+    Figures that depend on the number of samples come with the same figure for perfect samples. On fresh strings the
+    command measures cross-entropy, floor and excess.
 
         elman grade runs/brackets-lstm-1
         elman grade runs/brackets-lstm-1 --prompt '((((((((((' -n 1000
         elman grade runs/brackets-lstm-1 runs/brackets-lstm-2 runs/brackets-lstm-3
 
-    Of several runs, which should differ in their seed alone, it also prints the means over them with their intervals.
+    For several runs, which should differ only in their seed, it also prints the means over the runs with their
+    intervals.
 
     Parameters
     ----------
     runs
-        Run directories of language models on a formal language.
+        Run directories of language models of a formal language.
     number
-        How many samples.
+        Number of samples.
     prompt
-        What each begins with.
+        Start of every sample.
     strings
-        How many fresh strings the excess is measured on.
+        Number of fresh strings for the excess.
     by_temperature
-        Judge as many samples at each of several other temperatures too.
+        Also grade as many samples at each of several other temperatures.
     json
-        Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
+        Print JSON. For several runs: ``runs`` and ``over_runs``.
     """
     from elman.grading import check_same_language, over_runs
     from elman.grading import grade as grade_run
@@ -92,68 +92,66 @@ def grade(
     from elman.runs import Run
 
     if not runs:
-        raise ConfigError("No run is named.", "Say, for instance: elman grade runs/brackets-lstm-1")
+        raise ConfigError("No run was given.", "Pass a run directory: elman grade runs/brackets-lstm-1")
     opened = [Run(path) for path in runs]
     check_same_language(opened)
     graded = []
     for run in opened:
         warn_unfinished(run)
         graded.append(grade_run(run, number, config, prompt=prompt, strings=strings, by_temperature=by_temperature))
-        if not json:
-            print_grades(graded[-1])
-    if len(runs) == 1:
-        if json:
-            print(dumps(graded[0], indent=2))
-        return
-    show_figures({"runs": graded, "over_runs": over_runs(graded)}, print_over_runs, json)
+        if len(runs) == 1 or not json:
+            show_figures(graded[-1], print_grades, json)
+    if len(runs) > 1:
+        show_figures({"runs": graded, "over_runs": over_runs(graded)}, print_over_runs, json)
 
 
-@app.command
-def generalise(
+@app.command(alias="generalise")
+def generalize(
     *runs: Path,
-    factors: tuple[int, ...] = (1, 2, 4, 10, 100),
-    forced_prefixes: int = 2_000_000,
+    factors: Annotated[tuple[int, ...], Parameter(consume_multiple=True)] = LENGTH_FACTORS,
+    forced_prefixes: int = FORCED_PREFIXES,
     figure: Path | None = None,
     json: Json = False,
 ) -> None:
-    """Hold a language model to its language on strings longer, and deeper, than it was trained on.
+    """Test a language model on strings longer, and deeper, than those it was trained on.
 
-    At every prefix the model's distribution of the next symbol is compared with the generator's: mean divergence in
-    nats, and how often the model tells what may follow from what may not. Where one symbol alone may follow, the step
-    is forced; from the shortest strings on, every length is read until the model's most probable token is another.
+    At every prefix the model's distribution of the next symbol is compared with the generator's: the mean divergence in
+    nats, and how often the model separates the possible next symbols from the impossible ones. Where only one symbol
+    can follow, the step is forced. The command reads every length, from the shortest string on, until the model's most
+    probable token is wrong at a forced step.
 
         elman train brackets --max-symbols 50 --strings 150000
-        elman generalise runs/brackets-lstm-1
-        elman generalise runs/anbn-lstm-1 runs/anbn-lstm-2 runs/anbn-lstm-3
+        elman generalize runs/brackets-lstm-1 --factors 1 2 4
+        elman generalize runs/anbn-lstm-1 runs/anbn-lstm-2 runs/anbn-lstm-3
 
-    Of several runs, which should differ in their seed alone, it also prints the means over them, how far each takes
-    every forced step right, and which of them is the best on validation.
+    For several runs, which should differ only in their seed, it also prints means over the runs, the length up to which
+    each run takes all forced steps right, and the run that is best on validation.
 
     Parameters
     ----------
     runs
-        Run directories of language models on an automaton, or a language that counts (ndfa, anbn, brackets, dyck); not
-        on a grammar such as toy.
+        Run directories of language models of an automaton or a counting language (ndfa, anbn, brackets, dyck), not of a
+        grammar such as toy.
     factors
-        How many times the longest training string.
+        Lengths of the strings, as multiples of the longest training string. Name the runs before this option.
     forced_prefixes
-        Stop looking for a wrong forced step after so many prefixes. The default reads aⁿbⁿ to n = 1,413.
+        Stop looking for a wrong forced step after this many prefixes. The default reads aⁿbⁿ to n = 1,413.
     figure
-        Where to draw it, of one run. The default is figures/generalisation.svg in the run directory.
+        File of the figure, for a single run. The default is figures/generalisation.svg in the run directory.
     json
-        Print the figures for a program to read: of one run its own, of several ``runs`` and ``over_runs``.
+        Print JSON. For several runs: ``runs`` and ``over_runs``.
     """
     require("report")
     from elman.generalization import check_same_strings, over_runs
-    from elman.generalization import generalise as generalise_run
+    from elman.generalization import generalize as generalize_run
     from elman.report.figures import generalisation_figure
-    from elman.report.terminal import print_generalisation, print_generalisation_over_runs
+    from elman.report.terminal import print_generalization, print_generalization_over_runs
     from elman.runs import Run
 
     if not runs:
-        raise ConfigError("No run is named.", "Say, for instance: elman generalise runs/brackets-lstm-1")
+        raise ConfigError("No run was given.", "Pass a run directory: elman generalize runs/brackets-lstm-1")
     if figure is not None and len(runs) > 1:
-        raise ConfigError(f"--figure names one picture, and there are {len(runs)} runs.", "Leave it out.")
+        raise ConfigError(f"--figure names one file, but there are {len(runs)} runs.", "Omit --figure.")
     if figure is not None:
         svg(figure)
     opened = [Run(path) for path in runs]
@@ -161,9 +159,9 @@ def generalise(
     measured = []
     for run in opened:
         warn_unfinished(run)
-        measured.append(generalise_run(run, factors, forced_prefixes=forced_prefixes))
+        measured.append(generalize_run(run, factors, forced_prefixes=forced_prefixes))
         generalisation_figure(figure or run.path / "figures" / "generalisation.svg", measured[-1])
         if len(runs) == 1 or not json:
-            show_figures(measured[-1], print_generalisation, json)
+            show_figures(measured[-1], print_generalization, json)
     if len(runs) > 1:
-        show_figures({"runs": measured, "over_runs": over_runs(measured)}, print_generalisation_over_runs, json)
+        show_figures({"runs": measured, "over_runs": over_runs(measured)}, print_generalization_over_runs, json)

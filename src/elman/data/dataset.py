@@ -64,11 +64,7 @@ class Dataset:
         DataError
             The data has no such split.
         """
-        if name == "test" and not final:
-            raise TestSplitLocked(
-                "The test split is only for the final evaluation, after everything has been chosen.",
-                "Use --split val; or, if this is the final evaluation, add --final, which is recorded in the ledger.",
-            )
+        check_test_is_final(name, final=final)
         if name not in self.splits:
             raise DataError(f"{self.name} has no split {name!r}.", f"Use one of: {', '.join(self.splits)}.")
         return self.splits[name]
@@ -83,3 +79,18 @@ class Dataset:
             return self
         splits = {name: part.with_vocab_size(len(vocab)).cut(max_length) for name, part in self.splits.items()}
         return replace(self, vocab=vocab, splits=splits)
+
+
+def check_test_is_final(split: SplitName, *, final: bool) -> None:
+    """Refuse to open the test split before the final evaluation.
+
+    Raises
+    ------
+    TestSplitLocked
+        ``split`` is "test" and ``final`` is false.
+    """
+    if split == "test" and not final:
+        raise TestSplitLocked(
+            "The test split is only for the final evaluation, after everything has been chosen.",
+            "Use --split val; or, if this is the final evaluation, add --final, which is recorded in the ledger.",
+        )

@@ -1,19 +1,72 @@
-"""Results as tables on a terminal."""
+"""Results as text and tables on a terminal."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.box import SIMPLE
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
 from elman.progress import seconds
 from elman.tables import shown
 
+BEST_TRIALS = 5
+GAP = 2
+"""Blanks between two columns of a table."""
+QUESTIONS = ("grammatical", "in_support", "equal_counts")
+
+
+def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: str = "", caption: str = "") -> None:
+    """Print a table, or one block of lines a row where the table is wider than the terminal.
+
+    Text is broken only between words. So a number is never broken: without its last digits it would be another number.
+    """
+    console = Console()
+    if title:
+        console.print(title, style="italic", highlight=False, markup=False)
+    cells = [[*row, *[""] * (len(headings) - len(row))] for row in rows]
+    columns = [*zip(headings, *cells, strict=True)]
+    widths = [max(map(_least_width, column)) for column in columns]
+    spare = console.width - sum(widths) - GAP * (len(columns) - 1)
+    if spare < 0:
+        _print_blocks(console, headings, cells)
+    else:
+        table = Table(box=SIMPLE, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0))
+        for heading, width, column in zip(headings, widths, columns, strict=True):
+            wider = min(max(map(cell_len, column)) - width, spare)
+            spare -= wider
+            numeric = not any(re.search("[A-Za-z]", cell.replace(" to ", "")) for cell in column[1:])
+            table.add_column(Text(heading), width=width + wider, justify="right" if numeric else "left")
+        for row in cells:
+            table.add_row(*map(Text, row))
+        console.print(table)
+    if caption:
+        console.print(caption, style="dim", highlight=False, markup=False)
+    console.print()
+
+
+def _least_width(cell: str) -> int:
+    """Return the width at which a cell has no broken word and about four lines at most."""
+    return max(cell_len(cell) // 4, *map(cell_len, cell.split()), 0)
+
+
+def _print_blocks(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for first, *others in rows:
+        console.print(Text(f"{headings[0]} {first}".strip(), style="bold"))
+        block = Table.grid(padding=(0, 0, 0, GAP), pad_edge=True)
+        for heading, cell in zip(headings[1:], others, strict=True):
+            if cell:
+                block.add_row(Text(heading), Text(cell))
+        console.print(block)
+
 
 def print_evaluation(figures: dict[str, Any]) -> None:
-    """Show what :func:`elman.evaluation.evaluate` returns."""
+    """Print the figures of :func:`elman.evaluation.evaluate`."""
     console = Console()
     if figures["task"] == "language-model":
         console.print(
@@ -26,22 +79,38 @@ def print_evaluation(figures: dict[str, Any]) -> None:
         f" cross-entropy {figures['cross_entropy_nats']:.4f} nats, {figures['sequences']:,} texts",
         highlight=False,
     )
-    console.print(_confusion(figures))
-    console.print(_calibration(figures["calibration"]))
+    names = figures["class_names"]
+    print_table(
+        ["true", *(f"predicted {name}" for name in names)],
+        [[name, *(f"{count:,}" for count in counts)] for name, counts in zip(names, figures["confusion"], strict=True)],
+    )
+    print_table(
+        ["confidence", "texts", "mean confidence", "accuracy"],
+        [
+            [
+                f"{b['from']:.0%} to {b['to']:.0%}",
+                f"{b['sequences']:,}",
+                f"{b['confidence']:.1%}",
+                f"{b['accuracy']:.1%}",
+            ]
+            for b in figures["calibration"]["bins"]
+        ],
+        caption=f"expected calibration error {figures['calibration']['expected_calibration_error']:.2%}",
+    )
     if not figures["mistakes"]:
         return
-    console.print("The surest mistakes:")
+    console.print("The most confident mistakes:")
     for mistake in figures["mistakes"]:
         console.print(
-            f"  [bold]{figures['split']} {mistake['index']}[/bold]: {mistake['probability']:.1%} sure of"
-            f" {mistake['predicted']}, is {mistake['label']}",
+            f"  [bold]{figures['split']} {mistake['index']}[/bold]: predicted {escape(mistake['predicted'])} with"
+            f" {mistake['probability']:.1%}, is {escape(mistake['label'])}",
             highlight=False,
         )
         console.print(f"    {mistake['text']}", style="dim", highlight=False, markup=False)
 
 
 def print_description(description: dict[str, Any]) -> None:
-    """Show what :func:`elman.data.describe.describe` returns."""
+    """Print the counts of :func:`elman.data.describe.describe`."""
     console = Console()
     console.print(
         f"[bold]{escape(description['name'])}[/bold] by {description['level']}: {description['vocab_size']:,} ids;"
@@ -49,38 +118,37 @@ def print_description(description: dict[str, Any]) -> None:
         highlight=False,
     )
     console.print(f"from {escape(description['source'])}", style="dim", highlight=False)
-    table = _table("split", "texts", "tokens", "shortest", "median", "mean", "longest", "classes")
-    for name, split in description["splits"].items():
-        classes = ", ".join(f"{count:,} {label}" for label, count in split.get("classes", {}).items())
-        counts = [f"{split[key]:,}" for key in ("sequences", "tokens", "length_min")]
-        middle = [f"{split['length_median']:g}", f"{split['length_mean']:.1f}", f"{split['length_max']:,}"]
-        table.add_row(name, *counts, *middle, classes)
-    console.print(table)
-    if found := description.get("duplicates"):
-        console.print(_repeated(found), highlight=False)
-    if found := description.get("films"):
-        console.print(_films(found), highlight=False)
-
-
-def _repeated(found: dict[str, int]) -> str:
-    return (
-        f"Exact duplicates: {found['groups']} texts stand more than once; {found['across_splits']} texts of test"
-        f" stand in train too, {found['val_in_train']} of val in the rest of train; {found['label_conflicts']} disagree"
-        " on their class."
-    )
-
-
-def _films(found: dict[str, Any]) -> str:
-    said = (
-        f"Texts on a film that is trained on too: {found['val']['share']:.1%} of val, {found['test']['share']:.1%} of"
-        " test."
-    )
-    by_film = f" Of val, the film alone tells the class of {found['val_by_film']:.1%}, guesses counted."
-    return said + (by_film if found["val"]["texts"] else "")
+    rows = [
+        [
+            name,
+            *(f"{split[key]:,}" for key in ("sequences", "tokens", "length_min")),
+            f"{split['length_median']:g}",
+            f"{split['length_mean']:.1f}",
+            f"{split['length_max']:,}",
+            ", ".join(f"{count:,} {label}" for label, count in split.get("classes", {}).items()),
+        ]
+        for name, split in description["splits"].items()
+    ]
+    print_table(["split", "texts", "tokens", "shortest", "median", "mean", "longest", "classes"], rows)
+    if duplicates := description.get("duplicates"):
+        console.print(
+            f"Exact duplicates: {duplicates['groups']:,} texts occur more than once; {duplicates['across_splits']:,}"
+            f" texts of test also occur in train, {duplicates['val_in_train']:,} of val in the rest of train;"
+            f" {duplicates['label_conflicts']:,} occur with different classes.",
+            highlight=False,
+        )
+    if films := description.get("films"):
+        text = (
+            f"Texts on a film that also occurs in training: {films['val']['share']:.1%} of val,"
+            f" {films['test']['share']:.1%} of test."
+        )
+        if films["val"]["texts"]:
+            text += f" A baseline that sees only the film is right on {films['val_by_film']:.1%} of val, with guesses."
+        console.print(text, highlight=False)
 
 
 def print_samples(written: dict[str, Any]) -> None:
-    """Show what :func:`elman.grading.write` returns: a sample a line, with its mark where it can be judged."""
+    """Print the samples of :func:`elman.grading.write`, one a line; those of a formal language with a mark."""
     console = Console()
     for sample in written["samples"]:
         if "grammatical" in sample:
@@ -90,20 +158,34 @@ def print_samples(written: dict[str, Any]) -> None:
 
 
 def print_grades(figures: dict[str, Any]) -> None:
-    """Show what :func:`elman.grading.grade` returns."""
+    """Print the figures of :func:`elman.grading.grade`."""
     console = Console()
     fresh = figures["fresh"]
     console.print(
         f"[bold]{escape(figures['run'])}[/bold] on {fresh['sequences']:,} fresh strings: {_likelihood(fresh)}",
         highlight=False,
     )
-    prompt = f" that begin with {escape(figures['prompt'])}" if figures["prompt"] else ""
-    console.print(_grades(figures, f"{figures['samples']:,} samples{prompt}, temperature {figures['temperature']:g}"))
+    prompt = f" that begin with {figures['prompt']}" if figures["prompt"] else ""
+    rows = [
+        [
+            name.replace("_", " "),
+            f"{figures[name]:,}",
+            f"{share['value']:.2%}",
+            f"{share['low']:.2%} to {share['high']:.2%}",
+        ]
+        for name, share in figures["shares"].items()
+        if name in figures and name != "words_trained_on"
+    ]
+    print_table(
+        ["", "samples", "share", "95% interval"],
+        [*rows, ["distinct", f"{figures['distinct']:,}"]],
+        title=f"{figures['samples']:,} samples{prompt}, temperature {figures['temperature']:g}",
+    )
     if lengths := figures.get("lengths"):
         console.print(
-            f"Total variation of the lengths from the generator's: {lengths['total_variation']:.4f}; of as many perfect"
-            f" samples {lengths['total_variation_perfect']:.4f} (at most {lengths['total_variation_perfect_high']:.4f}"
-            f" in {lengths['draws']}).\n"
+            f"Total variation distance of the lengths from the generator's: {lengths['total_variation']:.4f};"
+            f" for as many perfect samples {lengths['total_variation_perfect']:.4f}"
+            f" (at most {lengths['total_variation_perfect_high']:.4f} in {lengths['draws']} draws).\n"
             f"Distinct lengths: {lengths['lengths']:,}, perfect {lengths['lengths_perfect']:,.1f}."
             f" Distinct strings: {figures['distinct']:,}, perfect {lengths['distinct_perfect']:,.1f}.",
             highlight=False,
@@ -111,87 +193,100 @@ def print_grades(figures: dict[str, Any]) -> None:
     if "words" in figures:
         share = figures["shares"]["words_trained_on"]
         console.print(
-            f"Of the sampled words {share['value']:.2%} (95%: {share['low']:.2%} to {share['high']:.2%}) occur in"
+            f"{share['value']:.2%} of the sampled words (95%: {share['low']:.2%} to {share['high']:.2%}) occur in"
             " training.",
             highlight=False,
         )
     if "by_temperature" in figures:
-        console.print(
-            _by_temperature(figures["by_temperature"], f"{figures['samples']:,} samples at each temperature{prompt}")
-        )
+        _print_by_temperature(figures["by_temperature"], f"{figures['samples']:,} samples at each temperature{prompt}")
+
+
+def _print_by_temperature(graded: Sequence[dict[str, Any]], title: str) -> None:
+    rows = []
+    for row in graded:
+        share = row["shares"]["grammatical"]
+        counts = [f"{row[key]:,}" for key in ("in_support", "cut_off", "novel", "distinct")]
+        interval = f"{share['low']:.2%} to {share['high']:.2%}"
+        rows.append([f"{row['temperature']:g}", f"{row['grammatical']:,}", interval, *counts])
+    headings = ["temperature", "grammatical", "95% interval", "in support", "cut off", "novel", "distinct"]
+    print_table(headings, rows, title)
 
 
 def _likelihood(figures: dict[str, Any]) -> str:
-    found = (
+    text = (
         f"cross-entropy {figures['cross_entropy_nats']:.5f} nats a token ({figures['bits_per_token']:.4f} bits,"
         f" perplexity {figures['perplexity']:.4f}), {figures['tokens']:,} tokens"
     )
     if "excess_nats_per_token" not in figures:
-        return found
+        return text
     return (
-        f"{found}; floor {figures['floor_nats_per_token']:.5f} ({figures['floor_kind']}), excess"
+        f"{text}; floor {figures['floor_nats_per_token']:.5f} ({figures['floor_kind']}), excess"
         f" [bold]{figures['excess_nats_per_token']:.5f}[/bold]"
         f" (95%: {figures['excess_low']:.5f} to {figures['excess_high']:.5f})"
     )
 
 
 def print_over_runs(graded: dict[str, Any]) -> None:
-    """Show the means over several runs, as :func:`elman.grading.over_runs` returns them."""
-    table = _table("", "mean", "95% interval", "least", "most", title=f"over {len(graded['runs'])} runs")
+    """Print the means over several runs of :func:`elman.grading.over_runs`."""
+    rows = []
     for name, figure in graded["over_runs"].items():
         wording = "{:.2%}" if name.endswith("_share") else "{:,.1f}" if figure["mean"] > 10 else "{:.5f}"
         mean, low, high, least, most = (wording.format(figure[key]) for key in ("mean", "low", "high", "least", "most"))
-        table.add_row(name.replace("_", " "), mean, f"{low} to {high}", least, most)
-    Console().print(table)
+        rows.append([name.replace("_", " "), mean, f"{low} to {high}", least, most])
+    print_table(["", "mean", "95% interval", "least", "most"], rows, title=f"over {len(graded['runs'])} runs")
 
 
-def print_generalisation(figures: dict[str, Any]) -> None:
-    """Show what :func:`elman.generalization.generalise` returns."""
-    console = Console()
+def print_generalization(figures: dict[str, Any]) -> None:
+    """Print the figures of :func:`elman.generalization.generalize`."""
     for key, name in (("by_length", "length"), ("by_depth", "depth")):
-        if key not in figures:
-            continue
-        reached = figures[f"trained_to_{name}"]
-        table = _table(title=f"{name}, of which training reached {reached:,}")
-        for heading in ("times", name, "strings", "prefixes", "KL (nats a symbol)", "accuracy"):
-            table.add_column(heading, justify="right", overflow="fold")
-        for row in figures[key]:
-            counts = [f"{row[count]:,}" for count in (name, "strings", "prefixes")]
-            table.add_row(f"{row['factor']}", *counts, f"{row['kl_nats']:.6f}", f"{row['accuracy']:.2%}")
-        console.print(table)
-    console.print(f"Forced steps: {_forced(figures['forced'])}.", highlight=False)
+        rows = [
+            [
+                f"{row['factor']}",
+                *(f"{row[count]:,}" for count in (name, "strings", "prefixes")),
+                f"{row['kl_nats']:.6f}",
+                f"{row['accuracy']:.2%}",
+            ]
+            for row in figures.get(key, [])
+        ]
+        if rows:
+            title = f"{name}; the training strings reach {figures[f'trained_to_{name}']:,}"
+            print_table(["times", name, "strings", "prefixes", "KL (nats a symbol)", "accuracy"], rows, title)
+    Console().print(f"Forced steps: {_forced(figures['forced'])}.", highlight=False)
 
 
-def print_generalisation_over_runs(figures: dict[str, Any]) -> None:
-    """Show the means that :func:`elman.generalization.over_runs` returns, and how far each run goes."""
-    console, over = Console(), figures["over_runs"]
+def print_generalization_over_runs(figures: dict[str, Any]) -> None:
+    """Print the means of :func:`elman.generalization.over_runs`, and the forced steps of each run."""
+    over = figures["over_runs"]
     for key, name in (("by_length", "length"), ("by_depth", "depth")):
-        if key not in over:
-            continue
-        table = _table(title=f"{name}, over {len(figures['runs'])} runs: mean (least to most)")
-        for heading in ("times", name, "KL (nats a symbol)", "accuracy"):
-            table.add_column(heading, justify="right", overflow="fold")
-        for row in over[key]:
-            spread = [_with_range(row["kl_nats"], "{:.6f}"), _with_range(row["accuracy"], "{:.2%}")]
-            table.add_row(f"{row['factor']}", f"{row[name]:,}", *spread)
-        console.print(table)
-    table = _table("run", "seed", "validation (nats a token)", "forced steps")
+        rows = [
+            [
+                f"{row['factor']}",
+                f"{row[name]:,}",
+                _with_range(row["kl_nats"], "{:.6f}"),
+                _with_range(row["accuracy"], "{:.2%}"),
+            ]
+            for row in over.get(key, [])
+        ]
+        if rows:
+            title = f"{name}, over {len(figures['runs'])} runs: mean (least to most)"
+            print_table(["times", name, "KL (nats a symbol)", "accuracy"], rows, title)
+    rows = []
     for run in figures["runs"]:
         nats = run["val_cross_entropy_nats"]
         mark = " (the best)" if run["run"] == over["chosen"] else ""
         validation = "not finished" if nats is None else f"{nats:.6f}{mark}"
-        table.add_row(escape(run["run"]), f"{run['seed']}", validation, _forced(run["forced"]))
-    console.print(table)
+        rows.append([run["run"], f"{run['seed']}", validation, _forced(run["forced"])])
+    print_table(["run", "seed", "validation (nats a token)", "forced steps"], rows)
 
 
-def _forced(found: dict[str, Any] | None) -> str:
-    if found is None:
+def _forced(forced: dict[str, Any] | None) -> str:
+    if forced is None:
         return "the language has none"
-    reach = f"all right up to length {found['to_length']:,}"
-    if "to_n" in found:
-        reach += f", n = {found['to_n']:,}"
-    wrong_at = found["wrong_at_length"]
-    return f"{reach}; {'as far as was read' if wrong_at is None else f'one wrong at {wrong_at:,}'}"
+    reach = f"all right up to length {forced['to_length']:,}"
+    if "to_n" in forced:
+        reach += f", n = {forced['to_n']:,}"
+    wrong_at = forced["wrong_at_length"]
+    return f"{reach}; {'no longer strings were read' if wrong_at is None else f'one wrong at {wrong_at:,}'}"
 
 
 def _with_range(figure: dict[str, float], wording: str) -> str:
@@ -200,77 +295,68 @@ def _with_range(figure: dict[str, float], wording: str) -> str:
 
 
 def print_search(log: dict[str, Any]) -> None:
-    """Show the best trials of a search, as :func:`elman.tuning.log.read_log` returns it, and what mattered."""
-    console = Console()
+    """Print the best trials of a search, a log of :func:`elman.tuning.log.read_log`, and the importance of options."""
     better = -1 if log["direction"] == "maximize" else 1
     complete = [trial for trial in log["trials"] if trial["state"] == "complete"]
     best = sorted(complete, key=lambda trial: better * trial["value"])[:BEST_TRIALS]
-    others = Counter(trial["state"] for trial in log["trials"])
-    counted = ", ".join(f"{count} {state}" for state, count in sorted(others.items()))
-    metric = log["metric"].replace("_", " ")
-    table = _table(title=f"the best of {len(log['trials'])} trials ({counted}), {seconds(log['seconds'])}")
-    table.add_column("", overflow="fold")
-    for trial in best:
-        table.add_column(f"trial {trial['number']}", justify="right", overflow="fold")
-    accuracy = log["metric"] == "val_accuracy"
-    table.add_row(metric, *(f"{trial['value']:.2%}" if accuracy else f"{trial['value']:.5f}" for trial in best))
-    table.add_row("best epoch", *(str(trial["best_epoch"]) for trial in best))
-    table.add_row("time", *(seconds(trial["seconds"]) for trial in best), end_section=True)
+    states = Counter(trial["state"] for trial in log["trials"])
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    wording = "{:.2%}" if log["metric"] == "val_accuracy" else "{:.5f}"
     importance = log["importance"] or {}
-    if importance:
-        table.add_column("explains", justify="right", overflow="fold")
-        table.caption = "explains: how much of the spread between good and poor trials"
+    rows = [
+        [log["metric"].replace("_", " "), *(wording.format(trial["value"]) for trial in best)],
+        ["best epoch", *(str(trial["best_epoch"]) for trial in best)],
+        ["time", *(seconds(trial["seconds"]) for trial in best)],
+    ]
     for name in best[0]["params"] if best else ():
-        knobs = [shown(trial["params"][name]) for trial in best]
+        settings = [shown(trial["params"][name]) for trial in best]
         share = [f"{importance[name]:.0%}"] if name in importance else []
-        table.add_row(name.partition(".")[2].replace("_", " "), *knobs, *share)
-    console.print(table)
-    if "command" in log:
-        console.print("Train the best one:")
-        console.print(f"  {log['command']}", highlight=False, markup=False, soft_wrap=True)
-
-
-BEST_TRIALS = 5
-
-
-def print_facts(known: dict[str, Any]) -> None:
-    """Show what :func:`elman.languages.facts.facts` returns."""
-    console = Console()
-    spread = (known["entropy_bits_high"] - known["entropy_bits_low"]) / 2
-    how, floor = "exact", ""
-    if known["floor_kind"] != "exact":
-        how = f"± {spread:.3f} (95%), from {known['entropy_samples']:,} strings"
-        floor = f" ({known['floor_nats_low']:.6f} to {known['floor_nats_high']:.6f})"
-    console.print(
-        f"[bold]{escape(known['name'])}[/bold] over {len(known['alphabet'])} symbols:", end=" ", highlight=False
+        rows.append([name.partition(".")[2].replace("_", " "), *settings, *share])
+    print_table(
+        ["", *(f"trial {trial['number']}" for trial in best), *(["importance"] if importance else [])],
+        rows,
+        title=f"the best of {len(log['trials'])} trials ({counts}), {seconds(log['seconds'])}",
+        caption="importance: share of the difference between good and poor trials" if importance else "",
     )
-    console.print(" ".join(map(repr_of_blank, known["alphabet"])), markup=False, highlight=False)
+    if "command" in log:
+        print(f"Train the best one:\n  {log['command']}")
+
+
+def print_facts(facts: dict[str, Any]) -> None:
+    """Print the figures of :func:`elman.languages.facts.facts`."""
+    console = Console()
+    margin = (facts["entropy_bits_high"] - facts["entropy_bits_low"]) / 2
+    kind, floor = "exact", ""
+    if facts["floor_kind"] != "exact":
+        kind = f"± {margin:.3f} (95%), from {facts['entropy_samples']:,} strings"
+        floor = f" ({facts['floor_nats_low']:.6f} to {facts['floor_nats_high']:.6f})"
     console.print(
-        f"entropy  {known['entropy_bits_per_string']:.4f} bits a string ({how})\n"
-        f"length   {known['mean_tokens_per_string']:.4f} tokens a string on average, the end counted\n"
-        f"floor    {known['floor_nats_per_token']:.6f}{floor} nats a token: no model has a lower cross-entropy"
-        f" (perplexity {known['floor_perplexity']:.4f})",
+        f"[bold]{escape(facts['name'])}[/bold] over {len(facts['alphabet'])} symbols:", end=" ", highlight=False
+    )
+    console.print(" ".join(map(repr_of_blank, facts["alphabet"])), markup=False, highlight=False)
+    console.print(
+        f"entropy  {facts['entropy_bits_per_string']:.4f} bits a string ({kind})\n"
+        f"length   {facts['mean_tokens_per_string']:.4f} tokens a string on average, the end included\n"
+        f"floor    {facts['floor_nats_per_token']:.6f}{floor} nats a token: no model has a lower cross-entropy"
+        f" (perplexity {facts['floor_perplexity']:.4f})",
         highlight=False,
     )
-    console.print("for example:")
-    for example in known["examples"]:
+    console.print("examples:")
+    for example in facts["examples"]:
         console.print(f"  {example}", style="dim", markup=False, highlight=False)
 
 
-def print_checked(found: dict[str, Any]) -> None:
-    """Show what :func:`elman.languages.facts.checked` returns: a string a line."""
+def print_checked(checked: dict[str, Any]) -> None:
+    """Print the verdicts of :func:`elman.languages.facts.checked`, a string a line."""
     console = Console()
-    for string in found["strings"]:
+    for string in checked["strings"]:
         console.print(_mark(string), end=" ")
         answers = [f"{'not ' * (not string[key])}{key.replace('_', ' ')}" for key in string if key in QUESTIONS]
         probability = f"probability {string['probability']:.3g}"
-        if string["in_support"] and not string["probability"]:  # too small for a number of the processor
+        if string["in_support"] and not string["probability"]:  # below the smallest float
             probability = f"probability e^{string['log_prob']:.1f}"
         console.print(f"{string['text']}  ", end="", highlight=False, markup=False, soft_wrap=True)
         console.print("; ".join([*answers, probability]), style="dim", highlight=False, soft_wrap=True)
-
-
-QUESTIONS = ("grammatical", "in_support", "equal_counts")
 
 
 def _mark(verdict: dict[str, Any]) -> str:
@@ -279,59 +365,13 @@ def _mark(verdict: dict[str, Any]) -> str:
     return "[green]✓[/green]" if verdict["grammatical"] else "[red]✗[/red]"
 
 
-def _grades(figures: dict[str, Any], title: str) -> Table:
-    table = _table("", "samples", "share", "95% interval", title=title)
-    for name, share in figures["shares"].items():
-        if name in figures and name != "words_trained_on":
-            low, high = share["low"], share["high"]
-            table.add_row(
-                name.replace("_", " "), f"{figures[name]:,}", f"{share['value']:.2%}", f"{low:.2%} to {high:.2%}"
-            )
-    table.add_row("distinct", f"{figures['distinct']:,}")
-    return table
-
-
-def _by_temperature(graded: list[dict[str, Any]], title: str) -> Table:
-    table = _table(
-        "temperature", "grammatical", "95% interval", "in support", "cut off", "novel", "distinct", title=title
-    )
-    for row in graded:
-        share = row["shares"]["grammatical"]
-        counts = [f"{row[key]:,}" for key in ("in_support", "cut_off", "novel", "distinct")]
-        interval = f"{share['low']:.2%} to {share['high']:.2%}"
-        table.add_row(f"{row['temperature']:g}", f"{row['grammatical']:,}", interval, *counts)
-    return table
-
-
-def _table(*headings: str, title: str | None = None) -> Table:
-    """Return a table that folds what is too wide for it: a figure without its last digits is another figure."""
-    return Table(*(Column(heading, overflow="fold") for heading in headings), title=title)
-
-
 def repr_of_blank(token: str) -> str:
-    """Show a token that cannot be seen, such as a blank, in quotes."""
+    """Return a token that cannot be seen, such as a blank, in quotes."""
     return repr(token) if token.isspace() else token
 
 
-def _confusion(figures: dict[str, Any]) -> Table:
-    names = figures["class_names"]
-    table = _table("true", *(f"predicted {name}" for name in names))
-    for name, counts in zip(names, figures["confusion"], strict=True):
-        table.add_row(name, *(f"{count:,}" for count in counts))
-    return table
-
-
-def _calibration(found: dict[str, Any]) -> Table:
-    table = _table("sureness", "texts", "mean sureness", "accuracy")
-    for row in found["bins"]:
-        span = f"{row['from']:.0%} to {row['to']:.0%}"
-        table.add_row(span, f"{row['sequences']:,}", f"{row['confidence']:.1%}", f"{row['accuracy']:.1%}")
-    table.caption = f"expected calibration error {found['expected_calibration_error']:.2%}"
-    return table
-
-
 def print_bench(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Print a line for each comparison as soon as it is measured, and return all."""
+    """Print a line for each comparison as soon as it is measured, and return all comparisons."""
     printed = []
     for row in rows:
         share = "" if row["share_of_peak"] is None else f", {row['share_of_peak']:.0%} of the matrix-product peak"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from elman.config import SamplingConfig
+from elman.config import LENGTH_FACTORS, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.errors import LanguageError
 from elman.evaluation import evaluate
-from elman.generalization import generalise, rows_over_runs
+from elman.generalization import generalize, rows_over_runs
 from elman.grading import grade, write
 from elman.languages import Language
 from elman.languages.base import END
@@ -35,7 +35,7 @@ class LanguageModelOptions(SeedOptions):
     """Strings that the excess is measured on."""
     by_temperature: bool = True
     """Judge samples at other temperatures than 1 too."""
-    length_factors: list[int] = field(default_factory=lambda: [1, 2, 4, 10, 100])
+    length_factors: list[int] = field(default_factory=lambda: [*LENGTH_FACTORS])
     """Hold it to strings so many times as long as those of training; none leaves this out."""
     prompts: list[str] = field(default_factory=list)
     """Judge as many samples that begin so."""
@@ -147,9 +147,9 @@ def _prompted(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _generalised(run: Run, factors: Sequence[int]) -> dict[str, Any] | None:
-    """Return the rows of :func:`generalise`; None where the language knows no such strings."""
+    """Return the rows of :func:`generalize`; None where the language knows no such strings."""
     try:
-        return _without(generalise(run, factors), "run") if factors else None
+        return _without(generalize(run, factors), "run") if factors else None
     except LanguageError:
         return None
 
