@@ -160,8 +160,8 @@ def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("data.json", "{}", "data.json is damaged: it holds no"),
-        ("data.json", "[]", "data.json is damaged: it holds no"),
+        ("data.json", "{}", "data.json is damaged: it has no"),
+        ("data.json", "[]", "data.json is damaged: it has no"),
         ("config.toml", "hidden_size = 9", "are of two models"),
     ],
 )
@@ -296,7 +296,7 @@ def test_a_directory_that_is_taken_is_not_written_over(elman: Command, run: Path
     before = (run / "results" / "training.json").read_bytes()
     for command in (["study", tmp_path / "one.toml"], ["tune", "negation", "--trials", 1]):
         code, _, err = elman(*command, "--directory", run)
-        assert (code, "is the directory of a run" in err) == (2, True)
+        assert (code, "is a run directory" in err) == (2, True)
     assert (run / "results" / "training.json").read_bytes() == before
     assert elman("study", tmp_path / "one.toml", "--directory", "made")[0] == 0
     code, _, err = elman("study", tmp_path / "two.toml", "--directory", "made")

@@ -139,11 +139,17 @@ def full(_: int) -> None:
     raise OSError(errno.ENOSPC, "full")
 
 
-def test_the_test_split_needs_the_word_final_and_is_written_down(run: Run, dataset: Dataset) -> None:
-    warnings: list[str] = []
+def test_the_locked_test_split_is_refused_before_anything_is_loaded(
+    run: Run, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Run, "open_dataset", lambda _: pytest.fail("the data was loaded"))
     with pytest.raises(TestSplitLocked, match="--final"):
-        evaluate(run, "test", warn=warnings.append)
+        evaluate(run, "test")
     assert openings(dataset.checksum) == []
+
+
+def test_every_opening_of_the_test_split_is_recorded(run: Run, dataset: Dataset) -> None:
+    warnings: list[str] = []
     figures = evaluate(run, "test", final=True, warn=warnings.append)
     assert (figures["openings_before"], warnings) == (0, [])
     (entry,) = openings(dataset.checksum)

@@ -3,7 +3,11 @@
 import itertools
 import json
 import random
+import shutil
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +28,7 @@ from elman.runs import Run
 from elman.sampling import Sample
 from elman.tasks import LanguageModelling, Task, task_of
 from elman.text.batching import Batches
-from elman.text.vocab import END, PAD, START
+from elman.text.vocab import PAD
 from elman.training import train
 
 QUICK = {
@@ -33,6 +37,11 @@ QUICK = {
     "optim": {"learning_rate": 0.02},
     "loop": {"epochs": 2, "threads": 1, "samples": 50, "max_new_tokens": 60, "log_every": 1},
 }
+
+
+HEAVY = ["tensorboard", "optuna", "matplotlib"]
+
+Command = Callable[..., tuple[int, str, str]]
 
 
 def config_of(name: str = "brackets", **tables: dict[str, object]) -> RunConfig:
@@ -222,8 +231,15 @@ def test_reviews_as_a_language_model_print_bits_a_word(tmp_path: Path) -> None:
     assert evaluate(run, "val")["bits_per_token"] == pytest.approx(
         run.metrics("epoch")[0]["val_bits_per_token"], rel=1e-5
     )
-    written = write(run, 3, SamplingConfig(max_new_tokens=8), "this quiet film")
+    warnings: list[str] = []
+    written = write(run, 3, SamplingConfig(max_new_tokens=8), "This quiet film!", warnings.append)
     assert all(sample["text"].startswith("this quiet film") for sample in written["samples"])
+    assert warnings == []
+    written = write(run, 3, SamplingConfig(max_new_tokens=8), "this zyzzy film", warnings.append)
+    assert all(sample["text"].startswith("this .unk film") for sample in written["samples"])
+    assert all(".unk" not in sample["text"].removeprefix("this .unk film") for sample in written["samples"])
+    assert len(warnings) == 1
+    assert "zyzzy" in warnings[0]
     with pytest.raises(ConfigError, match="not a formal language"):
         grade(run)
 
@@ -378,5 +394,43 @@ def test_grade_counts_and_measures_fresh_strings(brackets: tuple[Run, list[str]]
     assert prompted["cut_off"] + prompted["grammatical"] <= 50
 
 
-def test_no_sample_holds_a_frame() -> None:
-    assert {PAD, START, END} == {0, 1, 2}
+def test_a_formal_language_refuses_unknown_symbols_in_a_prompt(brackets: tuple[Run, list[str]]) -> None:
+    run, _ = brackets
+    for prompt in ("(x", ".unk"):
+        with pytest.raises(ConfigError, match="does not know"):
+            write(run, 1, SamplingConfig(), prompt)
+
+
+def test_generalize_takes_several_factors_and_its_british_name(brackets: tuple[Run, list[str]], elman: Command) -> None:
+    run, _ = brackets
+    limit = ("--forced-prefixes", 100, "--json")
+    code, out, _ = elman("generalize", run.path, "--factors", 1, 2, *limit)
+    assert (code, out) == elman("generalise", run.path, "--factors", 1, "--factors", 2, *limit)[:2]
+    assert code == 0
+    assert [row["factor"] for row in json.loads(out)["by_length"]] == [1, 2]
+    assert json.loads((run.path / "results" / "generalisation.json").read_text()) == json.loads(out)
+
+
+@pytest.mark.parametrize("command", ["sample", "grade", "generalize"])
+def test_a_missing_file_of_a_run_is_named_in_plain_words(
+    command: str, brackets: tuple[Run, list[str]], elman: Command, tmp_path: Path
+) -> None:
+    for name in ("config.toml", "data.json", "vocab.json", "weights.safetensors"):
+        copy = tmp_path / f"without-{name}"
+        shutil.copytree(brackets[0].path, copy)
+        (copy / name).unlink()
+        code, out, err = elman(command, copy)
+        assert (code, out) == (2, "")
+        assert "Errno" not in err
+        assert name in err
+
+
+def test_sampling_does_not_import_what_only_training_needs(brackets: tuple[Run, list[str]]) -> None:
+    run, _ = brackets
+    script = (
+        "import sys; from elman.cli import app; app(sys.argv[1:], result_action='return_value');"
+        f" print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    arguments = [sys.executable, "-c", script, "sample", str(run.path), "-n", "1", "--max-new-tokens", "5"]
+    process = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines()[-1] == "[]"

@@ -1,22 +1,24 @@
-"""The run directory: the one bridge between what trains and what reads.
+"""The run directory, the only link between the commands that train and those that use a trained model.
 
-RUN/config.toml            every knob
-    data.json              which data, by checksum
-    vocab.json             token ↔ id
-    language/NAME.toml     the file of a language of one's own, as it was
-    weights.safetensors    the best weights so far; the model
+RUN/config.toml            every option
+    data.json              name and checksum of the data
+    vocab.json             tokens in the order of their ids
+    language/NAME.toml     copy of a language file
+    weights.safetensors    the best weights so far
     metrics.jsonl          a line for every logged step and every epoch
-    tensorboard/           the same as curves
+    tensorboard/           the same metrics as curves
     checkpoints/           the state to resume from, while the run is not finished
-    results/NAME.json      training.json once it is finished; evaluations
+    results/NAME.json      training.json when the training has finished; evaluations
 """
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,11 @@ from elman.languages import own_file
 from elman.text.vocab import Vocab
 
 LANGUAGE = "language"
-"""The folder of a language's own file."""
+"""The folder for the copy of a language file."""
 
 
 class Run:
-    """A run directory that exists.
+    """An existing run directory.
 
     Parameters
     ----------
@@ -43,36 +45,37 @@ class Run:
     Raises
     ------
     RunError
-        It is not a run directory, or is of another version.
+        The folder is not a run directory, or was written by another version.
     """
 
     def __init__(self, path: Path) -> None:
         if not (path / "config.toml").is_file():
-            raise RunError(
-                f"{path} is not a run directory: it has no config.toml.", "Name a folder made by elman train."
-            )
+            problem = "it has no config.toml" if path.exists() else "it does not exist"
+            raise RunError(f"{path} is not a run directory: {problem}.", "Pass a folder made by elman train.")
         try:
             self.config = read_config(path / "config.toml")
-        except (ConfigError, OSError, UnicodeDecodeError) as error:
+        except OSError as error:
+            raise RunError(f"{path} cannot be read: {error.strerror}.", "Check its permissions.") from error
+        except (ConfigError, UnicodeDecodeError) as error:
             raise RunError(
-                f"{path} cannot be read as a run ({error})", "Use the version that wrote it, or train anew."
+                f"{path} cannot be read as a run ({error})", "Use the version that wrote it, or train it again."
             ) from error
         self.path = path
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, dataset: Dataset) -> "Run":
-        """Make a run directory.
+        """Create a run directory.
 
         Raises
         ------
         RunError
-            There is something at ``path`` already.
+            ``path`` exists already and is not an empty folder.
         """
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            continued = f", or continue it: elman train --resume {path}" if (path / "config.toml").is_file() else ""
-            raise RunError(f"{path} exists already.", f"Choose another --run{continued}.")
-        if path.is_symlink() or path.is_mount():  # which nothing can be renamed to
-            raise RunError(f"{path} is a link or the root of a disk.", f"Name a folder in it: --run {path / 'run'}")
+            resume = f", or continue it: elman train --resume {path}" if (path / "config.toml").is_file() else ""
+            raise RunError(f"{path} exists already.", f"Choose another --run{resume}.")
+        if path.is_symlink() or path.is_mount():  # no folder can be renamed to it
+            raise RunError(f"{path} is a link or the root of a disk.", f"Use a folder in it: --run {path / 'run'}")
         identity = {
             "name": dataset.name,
             "level": dataset.level,
@@ -84,18 +87,18 @@ class Run:
             dataset.vocab.save(partial / "vocab.json")
             write_text(partial / "config.toml", config.to_toml())
             keep_language(partial, config.data.name)
-            made = partial.stat().st_ino
-        if path.stat().st_ino != made:
-            raise RunError(f"Another process has just made {path}.", "Choose another --run.")
+            inode = partial.stat().st_ino
+        if path.stat().st_ino != inode:
+            raise RunError(f"Another process has just created {path}.", "Choose another --run.")
         return cls(path)
 
     def drop_if_untrained(self) -> None:
-        """Remove the directory if no training has left anything in it: what it was made for could not begin."""
+        """Remove the directory if it holds no result of a training, because the training could not start."""
         if not (self.weights_path.exists() or self.checkpoints.exists() or self.metrics()):
             shutil.rmtree(self.path)
 
     def keep_figures_alone(self) -> None:
-        """Remove weights, states, vocabulary and curves: what is left is the configuration and the metrics."""
+        """Remove weights, checkpoints, vocabulary and curves, but not the configuration and the metrics."""
         for folder in (self.checkpoints, self.path / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)
         for path in (self.weights_path, self.path / "vocab.json"):
@@ -103,7 +106,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the training came to its end."""
+        """Whether the training has finished."""
         return self.result_path("training").exists()
 
     @property
@@ -123,7 +126,7 @@ class Run:
 
     @property
     def level(self) -> Level:
-        """What a token is."""
+        """Whether a token is a word or a character."""
         level: Level = self._about_data("level")
         return level
 
@@ -135,43 +138,47 @@ class Run:
 
     @property
     def data_config(self) -> DataConfig:
-        """The configuration of the data, where they are now.
+        """The configuration of the data, with the files where they are now.
 
-        A language's own file is the one that was kept when the run was made. IMDb whose archive has moved since is
-        looked for as if none had been named; its checksum will tell whether it is the same.
+        A language file is the copy in the run directory. If the IMDb archive has moved, it is searched in the usual
+        places; its checksum tells whether it is the same.
         """
         data = self.config.data
-        if kept := kept_language(self.path, data.name):
-            return replace(data, name=str(kept))
+        if language_copy := kept_language(self.path, data.name):
+            return replace(data, name=str(language_copy))
         return replace(data, imdb=None) if data.imdb and not Path(data.imdb).exists() else data
 
     @property
     def language_file(self) -> str | None:
-        """What stood in the file of a language of one's own; None for all other data."""
+        """The content of a language file; None for all other data."""
         own = own_file(self.data_config.name)
         return own.read_text(encoding="utf-8") if own and own.is_file() else None
 
     def _about_data(self, name: str) -> Any:
         path = self.path / "data.json"
+        if not path.exists():
+            raise RunError(f"{self.path} has no data.json.", f"Restore the file, or train again: {self._train_again}")
         try:
             return read_json(path)[name]
         except (KeyError, TypeError) as error:
-            raise RunError(f"{path} is damaged: it holds no {name}.", "Train the run anew.") from error
+            raise RunError(f"{path} is damaged: it has no {name}.", f"Train again: {self._train_again}") from error
 
     def vocab(self) -> Vocab:
-        """The tokens that the model knows.
+        """Load the tokens that the model knows.
 
         Raises
         ------
         RunError
-            They were dropped, as those of a finished trial are.
+            The file is missing; that of a finished trial was removed.
         """
         if not (self.path / "vocab.json").exists():
             if self.weights_path.exists():
-                raise RunError(f"{self.path} has lost its vocab.json.", f"Put it back, or train anew: {self._anew}")
+                raise RunError(
+                    f"{self.path} has no vocab.json.", f"Restore the file, or train again: {self._train_again}"
+                )
             raise RunError(
-                f"{self.path} keeps its configuration and its metrics alone, as a finished trial does.",
-                "Train that configuration anew: elman tune prints the command for the best one.",
+                f"{self.path} is a finished trial, which keeps only its configuration and its metrics.",
+                f"Train that configuration again: {self._train_again}",
             )
         return Vocab.load(self.path / "vocab.json")
 
@@ -181,91 +188,93 @@ class Run:
         Raises
         ------
         RunError
-            What is found under its name now is other data.
+            The data under that name has changed since.
         """
         dataset = open_dataset(self.data_config)
         self.check(dataset)
         return dataset
 
     def check(self, dataset: Dataset) -> None:
-        """Refuse data that the run was not made for.
+        """Refuse other data than the run was trained on.
 
         Raises
         ------
         RunError
-            It is other data.
+            The checksum or the vocabulary differs.
         """
         if dataset.fingerprint != self.checksum or dataset.vocab.tokens != self.vocab().tokens:
             if dataset.language is not None:
-                raise RunError(f"{self.path} was trained on other strings of {dataset.name}.", "Train anew.")
+                raise RunError(f"{self.path} was trained on other strings of {dataset.name}.", "Train it again.")
             raise RunError(
-                f"{self.path} was trained on other data than {dataset.source} holds now.",
-                "Name that data by --imdb or ELMAN_IMDB, or train anew.",
+                f"{self.path} was trained on other data than {dataset.source} now contains.",
+                "Restore that data or set ELMAN_IMDB to it, or train the run again.",
             )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training this run within the block.
+        """Keep other processes from training this run while the block runs.
 
         Raises
         ------
         RunError
-            One does already.
+            Another process is training it.
         """
         with locked_directory(self.path, "trained"):
             yield
 
     def log(self, kind: str, figures: dict[str, Any]) -> None:
-        """Add a line to ``metrics.jsonl``; ``figures`` has the ``step`` among it. An epoch's is on the disk then."""
+        """Append a line to ``metrics.jsonl``; ``figures`` includes the ``step``. Wait for the disk after an epoch."""
         path, line = self.path / "metrics.jsonl", json.dumps({"kind": kind, **figures})
-        if kind == "epoch":  # the state that is kept next counts on it
+        if kind == "epoch":  # the next checkpoint relies on it
             append_line(path, line)
             return
         with path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
 
     def metrics(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Return the logged lines, all or those of one kind; a last line that is torn is left out."""
+        """Return all logged lines, or those of one kind; an incomplete last line is ignored."""
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
         try:
             entries = [json.loads(line) for line in lines]
             return [entry for entry in entries if kind in (None, entry["kind"])]
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"{path} is damaged ({error}).", "Take out the line that is no record of a step.") from error
+            raise RunError(f"{path} is damaged ({error}).", "Remove the damaged line.") from error
 
     def forget_after(self, step: int, epoch: int) -> None:
-        """Drop what was logged after ``step``, and epochs after ``epoch``: a run resumed there will log them again.
+        """Remove the lines after ``step``, and the epochs after ``epoch``, which a resumed run will log again.
 
-        Results go too: they are of weights that may change.
+        The results are removed too, because the weights may change.
         """
-        kept = [
+        lines = [
             json.dumps(entry) + "\n"
             for entry in self.metrics()
             if entry["step"] <= step and not (entry["kind"] == "epoch" and entry["epoch"] > epoch)
         ]
-        write_text(self.path / "metrics.jsonl", "".join(kept))
+        write_text(self.path / "metrics.jsonl", "".join(lines))
         for result in [*self.path.glob("results/*.json"), *self.path.glob("figures/*.svg")]:
             result.unlink()
 
     @property
-    def _anew(self) -> str:
+    def _train_again(self) -> str:
         return f"elman train --config {self.path / 'config.toml'}"
 
     def check_writable(self) -> None:
-        """Refuse a directory that no result can be kept in, before any work is done for one.
+        """Refuse a directory that results cannot be written to, before they are computed.
 
         Raises
         ------
         RunError
-            It is one.
+            The directory is read-only.
         """
         results = self.path / "results"
         if not os.access(results if results.exists() else self.path, os.W_OK):
-            raise RunError(f"{self.path} cannot be written to, so no result can be kept.", "Copy it to where it can.")
+            raise RunError(
+                f"{self.path} cannot be written to, so results cannot be saved.", "Copy it to a writable folder."
+            )
 
     def result_path(self, name: str) -> Path:
-        """Where the result of that name is, or would be."""
+        """Return the path of the result of that name, whether it exists or not."""
         return self.path / "results" / f"{name}.json"
 
     def result(self, name: str) -> Any:
@@ -274,41 +283,69 @@ class Run:
         Raises
         ------
         RunError
-            There is none.
+            The result does not exist.
         """
         if not self.result_path(name).exists():
             raise RunError(f"{self.path} has no result {name!r}.", f"Finish it: elman train --resume {self.path}")
         return read_json(self.result_path(name))
 
+    def summary(self) -> dict[str, Any]:
+        """Return a description of the run, ready for JSON; if unfinished, with the figures of the last epoch."""
+        epochs = self.metrics("epoch")
+        last = epochs[-1] if epochs else {}
+        figures = self.result("training") if self.finished else last
+        log = self.path / "metrics.jsonl"
+        written = (log if log.exists() else self.path / "config.toml").stat().st_mtime
+        return {
+            "run": str(self.path),
+            "task": self.config.data.task,
+            "data": self.config.data.name,
+            "model": self.config.model.layer,
+            "seed": self.config.loop.seed,
+            "epochs": last.get("epoch", 0),
+            "epochs_planned": self.config.loop.epochs,
+            "finished": self.finished,
+            "date": datetime.fromtimestamp(written).astimezone().isoformat(timespec="seconds"),
+            "headline": figures.get("headline"),
+            **{name: value for name, value in figures.items() if name.startswith("val_") and isinstance(value, float)},
+        }
+
+
+def run_paths(folder: Path) -> list[Path]:
+    """Return the run directories in a folder in the order of their names, where run-10 follows run-9."""
+
+    def parts(path: Path) -> list[str | int]:
+        return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"(\d+)", path.name))]
+
+    return sorted((path.parent for path in folder.glob("*/config.toml")), key=parts)
+
 
 def refuse_run(directory: Path) -> None:
-    """Refuse a run's directory to what keeps results of its own, which would replace the run's.
+    """Refuse to write the results of a search or a study into a run directory.
 
     Raises
     ------
     ConfigError
-        It is one.
+        ``directory`` is a run directory.
     """
     if (directory / "config.toml").exists():
-        raise ConfigError(f"{directory} is the directory of a run.", "Give another --directory.")
+        raise ConfigError(f"{directory} is a run directory.", "Pass another --directory.")
 
 
 def keep_language(directory: Path, name: str) -> None:
-    """Copy the file of a language of one's own into a directory; of other data there is none."""
+    """Copy a language file into a directory; for other data there is nothing to copy."""
     own = own_file(name)
     if own and own.is_file():
         write_text(directory / LANGUAGE / own.name, own.read_text(encoding="utf-8"))
 
 
 def kept_language(directory: Path, name: str) -> Path | None:
-    """Return the copy that :func:`keep_language` made there, or None where there is none."""
-    kept = directory / LANGUAGE / Path(name).name
-    return kept if kept.is_file() else None
+    """Return the path of the copy that :func:`keep_language` made, or None if there is none."""
+    path = directory / LANGUAGE / Path(name).name
+    return path if path.is_file() else None
 
 
 def free_path(parent: Path, name: str) -> Path:
-    """Return ``parent/name-1``, or the next number that is not taken."""
-    taken = [
-        int(path.name.rpartition("-")[2]) for path in parent.glob(f"{name}-*") if path.name.rpartition("-")[2].isdigit()
-    ]
-    return parent / f"{name}-{max(taken, default=0) + 1}"
+    """Return ``parent/name-1``, or the path with the number after the highest that exists."""
+    numbers = (path.name.rpartition("-")[2] for path in parent.glob(f"{name}-*"))
+    return parent / f"{name}-{max((int(n) for n in numbers if n.isdigit()), default=0) + 1}"

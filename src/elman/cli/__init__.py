@@ -13,11 +13,11 @@ import cyclopts
 from rich.console import Console
 from rich.markup import escape
 
-from elman.cli import data, language_models, languages, studies, training
+from elman.cli import data, language_models, languages, runs, studies, training
 from elman.cli.apps import app
 from elman.errors import ElmanError, Interrupted, is_out_of_memory
 
-__all__ = ["app", "data", "language_models", "languages", "main", "studies", "training"]
+__all__ = ["app", "data", "language_models", "languages", "main", "runs", "studies", "training"]
 
 USAGE_ERROR = 2
 INTERRUPTED = 130

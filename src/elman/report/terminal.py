@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE
@@ -18,6 +19,12 @@ from elman.tables import shown
 BEST_TRIALS = 5
 GAP = 2
 """Blanks between two columns of a table."""
+RUN_FIGURES = {
+    "val_accuracy": "accuracy {:.2%}",
+    "val_excess_nats_per_token": "excess {:.5f} nats",
+    "val_bits_per_token": "{:.3f} bits a token",
+    "val_cross_entropy_nats": "loss {:.4f} nats",
+}
 QUESTIONS = ("grammatical", "in_support", "equal_counts")
 
 
@@ -292,6 +299,25 @@ def _forced(forced: dict[str, Any] | None) -> str:
 def _with_range(figure: dict[str, float], wording: str) -> str:
     mean, least, most = (wording.format(figure[key]) for key in ("mean", "least", "most"))
     return f"{mean} ({least} to {most})"
+
+
+def print_runs(listing: dict[str, Any]) -> None:
+    """Print the summaries of runs that ``elman runs`` collects."""
+    rows = []
+    for run in listing["runs"]:
+        if "problem" in run:
+            continue
+        epochs = f"{run['epochs']}" if run["finished"] else f"{run['epochs']} of {run['epochs_planned']}, unfinished"
+        figure = next((wording.format(run[key]) for key, wording in RUN_FIGURES.items() if key in run), "")
+        date = run["date"][:16].replace("T", " ")
+        rows.append([Path(run["run"]).name, f"{run['model']}, {run['data']}, {run['task']}", epochs, figure, date])
+    if rows:
+        print_table(["run", "model, data, task", "epochs", "validation", "date"], rows, f"runs in {listing['folder']}")
+    for run in listing["runs"]:
+        if "problem" in run:
+            print(f"{Path(run['run']).name}: {run['problem']}")
+    if not listing["runs"]:
+        print(f"{listing['folder']} contains no runs.")
 
 
 def print_search(log: dict[str, Any]) -> None:
