@@ -1,4 +1,4 @@
-"""The figures against their definitions; the test split behind its lock, and the ledger."""
+"""Figures of an evaluation against their definitions, the locked test split, and the ledger."""
 
 import errno
 import math
@@ -40,12 +40,12 @@ def test_figures_follow_their_definitions() -> None:
 
 
 def test_calibration_follows_its_definition() -> None:
-    found = calibration(LOG_PROBS, LABELS)
-    assert [(b["from"], b["sequences"], b["accuracy"]) for b in found["bins"]] == [
+    figures = calibration(LOG_PROBS, LABELS)
+    assert [(b["from"], b["sequences"], b["accuracy"]) for b in figures["bins"]] == [
         (0.5, 1, 1.0), (0.6, 1, 0.0), (0.8, 1, 1.0), (0.9, 2, 0.5),
     ]  # fmt: skip
     expected = (0.45 + 0.65 + 0.17 + 2 * abs((0.91 + 0.95) / 2 - 0.5)) / 5
-    assert found["expected_calibration_error"] == pytest.approx(expected, rel=1e-6)
+    assert figures["expected_calibration_error"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_wilson_follows_its_formula() -> None:
@@ -55,7 +55,7 @@ def test_wilson_follows_its_formula() -> None:
     assert wilson(45, 50) == pytest.approx((0.9, middle - half, middle + half))
 
 
-def test_scores_are_sums_and_counts() -> None:
+def test_scores_of_parts_add_up_to_the_score_of_the_whole() -> None:
     logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
     whole, parts = cross_entropy_nats(logits, labels), [(0, 2), (2, 6)]
     split = [cross_entropy_nats(logits[a:b], labels[a:b]) for a, b in parts]
@@ -71,14 +71,14 @@ def test_cross_entropy_and_its_gradient_follow_the_definition(classes: int) -> N
     labels = torch.randint(classes, (7,)).index_fill(0, torch.tensor([2, 5]), -1)
     loss = cross_entropy_nats(logits, labels, ignored=-1)
     loss.sum.backward()
-    counted = [0, 1, 3, 4, 6]
-    exact = logits.detach().double()[counted]
-    nats = exact.logsumexp(1) - exact[range(5), labels[counted]]
+    labeled = [0, 1, 3, 4, 6]
+    exact = logits.detach().double()[labeled]
+    nats = exact.logsumexp(1) - exact[range(5), labels[labeled]]
     assert loss.count == 5
     torch.testing.assert_close(loss.sum.detach().double(), nats.sum())
     expected = torch.zeros(7, classes, dtype=torch.float64)
-    expected[counted] = exact.softmax(1)
-    expected[counted, labels[counted]] -= 1
+    expected[labeled] = exact.softmax(1)
+    expected[labeled, labels[labeled]] -= 1
     torch.testing.assert_close(logits.grad, expected.float())
 
 
@@ -91,7 +91,7 @@ def test_evaluation_equals_the_last_validation(run: Run) -> None:
     assert run.result("val") == figures
 
 
-def test_mistakes_are_wrong_and_the_surest_come_first(run: Run, dataset: Dataset) -> None:
+def test_mistakes_are_wrong_and_sorted_by_confidence(run: Run, dataset: Dataset) -> None:
     figures = evaluate(run, "train")
     labels = dataset.split("train").labels
     assert figures["mistakes"]
@@ -100,12 +100,12 @@ def test_mistakes_are_wrong_and_the_surest_come_first(run: Run, dataset: Dataset
         assert mistake["label"] == dataset.class_names[labels[mistake["index"]]]
         words = dataset.vocab.decode(dataset.split("train")[mistake["index"]])
         assert mistake["text"] == " ".join(words)
-    sureness = [mistake["probability"] for mistake in figures["mistakes"]]
-    assert sureness == sorted(sureness, reverse=True)
-    assert all(sure > 0.5 for sure in sureness)  # of two classes the predicted one is the likelier
+    confidence = [mistake["probability"] for mistake in figures["mistakes"]]
+    assert confidence == sorted(confidence, reverse=True)
+    assert min(confidence) > 0.5  # with two classes, the predicted one has more than half the probability
 
 
-def test_a_disk_that_is_full_tears_no_line_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_partial_line_in_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     record_opening("imdb", "sum", "first", "")
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
@@ -115,7 +115,7 @@ def test_a_disk_that_is_full_tears_no_line_of_the_ledger(monkeypatch: pytest.Mon
     assert [entry.run for entry in openings("sum")] == ["first", "third"]
 
 
-def test_a_damaged_ledger_is_named_and_not_passed_over(own_cache: Path) -> None:
+def test_a_damaged_line_of_the_ledger_is_an_error(own_cache: Path) -> None:
     record_opening("imdb", "sum", "first", "")
     with (own_cache / "ledger.jsonl").open("a") as ledger:
         ledger.write('{"time": "2026\n')
@@ -123,7 +123,7 @@ def test_a_damaged_ledger_is_named_and_not_passed_over(own_cache: Path) -> None:
         openings("sum")
 
 
-def test_a_ledger_whose_last_line_has_no_end_takes_another(own_cache: Path) -> None:
+def test_a_line_is_added_to_a_ledger_without_a_final_newline(own_cache: Path) -> None:
     record_opening("imdb", "sum", "first", "")
     ledger = own_cache / "ledger.jsonl"
     ledger.write_text(ledger.read_text().rstrip())
@@ -161,7 +161,7 @@ def test_every_opening_of_the_test_split_is_recorded(run: Run, dataset: Dataset)
     assert openings("other data") == []
 
 
-def test_a_split_without_labels_or_a_run_without_weights(run: Run) -> None:
+def test_an_unknown_split_and_damaged_weights_are_errors(run: Run) -> None:
     with pytest.raises(DataError, match="no split 'unlabelled'"):
         evaluate(run, "unlabelled")
     run.weights_path.write_bytes(run.weights_path.read_bytes()[:100])
@@ -169,7 +169,7 @@ def test_a_split_without_labels_or_a_run_without_weights(run: Run) -> None:
         evaluate(run, "val")
 
 
-def test_other_data_than_the_run_was_trained_on_is_refused(run: Run) -> None:
+def test_evaluation_refuses_other_data_than_that_of_the_training(run: Run) -> None:
     text = (run.path / "config.toml").read_text()
     (run.path / "config.toml").write_text(text.replace("synthetic_size = 200", "synthetic_size = 220"))
     with pytest.raises(RunError, match="trained on other data"):

@@ -1,4 +1,4 @@
-"""A language model from strings to weights, figures and grades."""
+"""Language models from the training strings to figures and grades."""
 
 import itertools
 import json
@@ -60,7 +60,7 @@ def brackets(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, list[str]]:
     return trained(tmp_path_factory.mktemp("runs") / "brackets", config_of())
 
 
-def test_every_epoch_says_how_far_it_is_and_shows_ten_judged_samples(brackets: tuple[Run, list[str]]) -> None:
+def test_every_epoch_prints_floor_excess_and_ten_marked_samples(brackets: tuple[Run, list[str]]) -> None:
     run, lines = brackets
     first, second = run.metrics("epoch")
     floor = language("brackets").floor_nats_per_token()
@@ -100,10 +100,10 @@ def test_evaluate_measures_the_validation_strings(brackets: tuple[Run, list[str]
 
 
 @pytest.mark.parametrize("mask", [True, False])
-def test_the_loss_is_the_courses(mask: bool) -> None:
-    """Cross-entropy of the batch shifted left with a column of zeros; unmasked, over every cell.
+def test_the_loss_equals_the_loss_of_the_course(mask: bool) -> None:
+    """The course shifts the batch left with a column of zeros and averages over all cells, or over unmasked ones.
 
-    Of the batch's equal strings the task reads one; the course reads all.
+    It reads all strings of a batch, while the task reads equal strings once.
     """
     config = config_of(batches={"mask_padding": mask})
     task = LanguageModelling(config, open_dataset(config.data))
@@ -126,22 +126,22 @@ def test_the_loss_is_the_courses(mask: bool) -> None:
 @pytest.mark.parametrize(
     "tables",
     [{"batches": {"bptt": 4}}, {"model": {"word_dropout": 0.01}, "batches": {"tokens_per_batch": 50}}],
-    ids=["bptt", "a word dropped now and then"],
+    ids=["bptt", "word dropout"],
 )
 def test_row_wise_training_is_dense_training(tables: dict[str, dict[str, object]], tmp_path: Path) -> None:
-    """A row that is read while it is behind would change the losses that follow."""
+    """A row that is read before its delayed updates would change the losses after it."""
     losses = []
     for row_wise in (False, True):
         optim = {"row_wise_embedding": row_wise, "ema_decay": 0.0, "learning_rate": 0.003}
         config = config_of("toy-words", **tables, data={"strings": 60, "held_out_strings": 10}, optim=optim)
         run, _ = trained(tmp_path / f"{row_wise}", config)
         losses.append([figures["loss_nats"] for figures in run.metrics("step")])
-    dense, found = torch.tensor(losses, dtype=torch.float64)
-    torch.testing.assert_close(found, dense, rtol=0, atol=2e-5)
+    dense, row_wise = torch.tensor(losses, dtype=torch.float64)
+    torch.testing.assert_close(row_wise, dense, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("dropout", ["word_dropout", "embedding_dropout", "top_dropout"])
-def test_with_dropout_every_string_is_read(dropout: str) -> None:
+def test_equal_strings_are_read_separately_with_dropout(dropout: str) -> None:
     config = config_of(model={dropout: 0.1})
     assert LanguageModelling(config, open_dataset(config.data)).train.kinds is None
     assert LanguageModelling(config_of(), open_dataset(config.data)).train.kinds is not None
@@ -149,7 +149,7 @@ def test_with_dropout_every_string_is_read(dropout: str) -> None:
 
 VARIANTS = {
     "bptt": {"batches": {"bptt": 7}},
-    "bptt whose last stretch is one step, bf16": {
+    "bptt with a last chunk of one step, bf16": {
         "batches": {"bptt": 2, "tokens_per_batch": 60},
         "loop": {"precision": "bf16"},
     },
@@ -200,7 +200,7 @@ def test_every_variant_learns_and_resumes_to_the_same_bits(name: str, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["toy", "toy-words"])
-def test_sentences_are_trained_and_graded(name: str, tmp_path: Path) -> None:
+def test_grammars_are_trained_and_graded(name: str, tmp_path: Path) -> None:
     sizes = {"strings": 300, "held_out_strings": 50}
     run, lines = trained(tmp_path / "run", config_of(name, data=sizes, loop={"epochs": 1, "samples": 10}))
     assert run.metrics("epoch")[0]["val_floor_kind"] == "estimate"
@@ -208,14 +208,14 @@ def test_sentences_are_trained_and_graded(name: str, tmp_path: Path) -> None:
     json.dumps(grade(run, 20, SamplingConfig(max_new_tokens=30), strings=50))
 
 
-def test_truncated_time_makes_an_update_for_every_stretch(tmp_path: Path) -> None:
+def test_truncated_backpropagation_makes_an_update_for_every_chunk(tmp_path: Path) -> None:
     run, _ = trained(tmp_path / "run", config_of("ndfa", batches={"bptt": 5}, loop={"epochs": 1}))
     task = LanguageModelling(run.config, run.open_dataset())
     widths = [int(task.train.sequences.lengths[i].max()) for i in task.train.epoch(0)]
     assert len(run.metrics("step")) == sum(-(-(width - 1) // 5) for width in widths)
 
 
-def test_reviews_as_a_language_model_print_bits_a_word(tmp_path: Path) -> None:
+def test_a_language_model_of_reviews_trains_samples_and_takes_unknown_words(tmp_path: Path) -> None:
     config = preset("synth-reviews", "language-model").with_tables(
         {
             "data": {"synthetic_size": 300, "vocab_size": None},
@@ -244,7 +244,7 @@ def test_reviews_as_a_language_model_print_bits_a_word(tmp_path: Path) -> None:
         grade(run)
 
 
-def test_the_strings_are_the_courses_and_validation_is_drawn_apart() -> None:
+def test_training_strings_are_those_of_the_course_and_validation_has_another_seed() -> None:
     dataset = open_dataset(config_of("ndfa").data)
     drawn = language("ndfa").sample(2_000, random.Random(0))
     decoded = ["".join(dataset.vocab.decode(ids.tolist())) for ids in dataset.split("train")]
@@ -257,7 +257,7 @@ def test_the_strings_are_the_courses_and_validation_is_drawn_apart() -> None:
     assert max(map(len, itertools.chain(short.split("train"), short.split("val")))) == 6
 
 
-def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
+def test_folds_divide_the_training_strings() -> None:
     drawn = language("ndfa").sample(23, random.Random(5))
     seen = []
     for fold in range(4):
@@ -302,7 +302,7 @@ def test_a_fold_validates_and_nothing_else_is_drawn() -> None:
         ("dyck:x=1", {}, "has no option x"),
     ],
 )
-def test_what_does_not_go_together_is_refused(name: str, tables: dict[str, dict[str, object]], message: str) -> None:
+def test_incompatible_options_are_refused(name: str, tables: dict[str, dict[str, object]], message: str) -> None:
     def make() -> Task:
         config = config_of(name, **tables)
         return task_of(config, open_dataset(config.data))
@@ -315,7 +315,7 @@ def sample_of(dataset_ids: dict[str, int], string: str, *, cut_off: bool = False
     return Sample([dataset_ids[symbol] for symbol in string], cut_off)
 
 
-def test_the_judge_counts() -> None:
+def test_counts_of_the_judge() -> None:
     dataset = open_dataset(config_of("brackets", data={"strings": 50}).data)
     judge, ids = Judge(dataset), dataset.vocab.ids
     unseen = "((((((((((()))))))))))"
@@ -324,7 +324,7 @@ def test_the_judge_counts() -> None:
         sample_of(ids, "()"),
         sample_of(ids, "()"),
         sample_of(ids, "()()"),  # balanced, but never generated
-        sample_of(ids, ")("),  # equal counts alone
+        sample_of(ids, ")("),  # only equal counts
         sample_of(ids, "((("),
         sample_of(ids, "(())", cut_off=True),
         sample_of(ids, unseen),
@@ -342,30 +342,30 @@ def test_the_judge_counts() -> None:
     }
 
 
-def test_what_was_cut_off_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A grammar would parse it, which takes the cube of its length, for an answer that is no in any case."""
+def test_samples_that_were_cut_off_are_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parser of a grammar takes the cube of the length, and the answer is known."""
     judge = Judge(open_dataset(config_of("brackets", data={"strings": 50}).data))
-    monkeypatch.setattr(judge.law, "judge", lambda _: pytest.fail("it was read"))
+    monkeypatch.setattr(judge.law, "judge", lambda _: pytest.fail("the sample was parsed"))
     verdict = judge.verdict(Sample([judge.vocab.ids["("]] * 2_000, cut_off=True))
     assert verdict == {"grammatical": False, "in_support": False, "equal_counts": False}
 
 
-def test_words_of_toy_characters_are_held_to_those_of_training() -> None:
+def test_spelled_words_are_compared_with_those_of_training() -> None:
     dataset = open_dataset(config_of("toy", data={"strings": 50, "held_out_strings": 5}).data)
     judge, ids = Judge(dataset), dataset.vocab.ids
     word = sorted(judge.words, key=len)[-1]
     samples = [sample_of(ids, f"{word} {word}"), sample_of(ids, f"{word}{word}")]
     counts = judge.counts(samples)
-    assert [each.tolist() for each in judge.words_trained_on(samples)] == [[2, 0], [2, 1]]
+    assert [numbers.tolist() for numbers in judge.words_trained_on(samples)] == [[2, 0], [2, 1]]
     assert (counts["words"], counts["words_trained_on"]) == (3, 2)
 
 
-def test_total_variation_by_hand() -> None:
+def test_total_variation_of_small_examples() -> None:
     assert total_variation(Counter({1: 1, 2: 3}), Counter({2: 5, 3: 5})) == pytest.approx((0.25 + 0.25 + 0.5) / 2)
     assert total_variation(Counter({1: 4}), Counter({1: 9})) == 0
 
 
-def test_lengths_that_are_wrong_stand_out_from_perfect_ones() -> None:
+def test_wrong_lengths_have_a_larger_distance_than_perfect_ones() -> None:
     law = language("brackets")
     short = compare_lengths([Sample([4, 5], False)] * 500, law, 0)
     assert short["total_variation"] == pytest.approx(1 - 9 / 16, abs=0.01)

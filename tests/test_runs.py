@@ -58,4 +58,4 @@ def test_a_folder_without_runs_and_a_missing_folder(elman: Command, tmp_path: Pa
     assert elman("runs", tmp_path)[:2] == (0, f"{tmp_path} contains no runs.\n")
     code, out, err = elman("runs")
     assert (code, out) == (2, "")
-    assert "There is no folder runs" in err
+    assert "The folder runs does not exist" in err

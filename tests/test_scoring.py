@@ -1,4 +1,4 @@
-"""Cross-entropy, floor and excess, against definitions and against a model that is the generator itself."""
+"""Cross-entropy, floor and excess, against their definitions and against a model equal to the generator."""
 
 import itertools
 import random
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from elman.config import BatchConfig, ModelConfig, RunConfig, SamplingConfig
 from elman.grading import compare_lengths
 from elman.inference import make_fabric
-from elman.languages import END, language
+from elman.languages import language
 from elman.languages.machine import Machine
 from elman.models.language_model import LanguageModel
 from elman.sampling import draw
@@ -27,7 +27,7 @@ FABRIC = make_fabric(RunConfig())
 
 
 class Perfect(nn.Module):
-    """A language model that says what the generator says; its state is the automaton's."""
+    """A language model with the generator's probabilities, whose state is that of the automaton."""
 
     def __init__(self, law: Machine, vocab: Vocab) -> None:
         super().__init__()
@@ -69,11 +69,10 @@ def small_model(vocab_size: int) -> LanguageModel:
 
 
 @pytest.mark.parametrize("bptt", [None, 1, 4, 100])
-def test_a_string_costs_the_sum_of_its_tokens(bptt: int | None) -> None:
+def test_nats_of_a_string_are_the_sum_over_its_tokens(bptt: int | None) -> None:
     strings = [[4, 5, 6, 4, 4, 5, 6, 6, 4], [], [6], [5, 5, 4], [6], [5, 5, 4]]
     model = small_model(7).eval()
-    found = model_nats(FABRIC, model, batches_of(strings, bptt=bptt), "test")
-    for string, nats in zip(strings, found, strict=True):
+    for string, nats in zip(strings, model_nats(FABRIC, model, batches_of(strings, bptt=bptt), "test"), strict=True):
         total, prefix = 0.0, [START]
         for token in [*string, END_ID]:
             with torch.inference_mode():
@@ -83,17 +82,17 @@ def test_a_string_costs_the_sum_of_its_tokens(bptt: int | None) -> None:
 
 
 def test_probabilities_of_all_strings_and_of_all_open_prefixes_sum_to_one() -> None:
-    """Every string that ends within three tokens, and what goes on after three."""
+    """The strings are all that end within three tokens, the prefixes all that continue after three."""
     model = small_model(6).eval()
     with torch.no_grad():
-        model.bias[PAD] = -torch.inf  # padding is no target
+        model.bias[PAD] = -torch.inf  # padding is never a target
     strings = [string for n in range(4) for string in itertools.product([1, 3, 4, 5], repeat=n)]
     nats = model_nats(FABRIC, model, batches_of([*map(list, strings)]), "test")
     three = [i for i, string in enumerate(strings) if len(string) == 3]
     with torch.inference_mode():
         ends = model(torch.tensor([[START, *strings[i]] for i in three]))[0][:, -1].log_softmax(-1)[:, END_ID].numpy()
-    going_on = np.exp(-nats[three]) * (1 - np.exp(ends)) / np.exp(ends)
-    assert np.exp(-nats).sum() + going_on.sum() == pytest.approx(1, abs=1e-6)
+    continued = np.exp(-nats[three]) * (1 - np.exp(ends)) / np.exp(ends)
+    assert np.exp(-nats).sum() + continued.sum() == pytest.approx(1, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", ["ndfa", "parity", "tomita4"])
@@ -107,9 +106,9 @@ def test_the_perfect_model_has_no_excess_and_its_samples_are_perfect(name: str) 
     nats, truth = model_nats(FABRIC, perfect, batches, "test"), language_nats(law, vocab, batches.sequences)
     np.testing.assert_allclose(nats, truth, rtol=1e-5, atol=1e-5)
     tokens = batches.sequences.lengths - 1
-    found = cross_entropy(nats, tokens) | excess(nats, truth, tokens, law)
-    assert abs(found["excess_nats_per_token"]) < 1e-6
-    assert found["cross_entropy_nats"] == pytest.approx(found["floor_nats_per_token"], rel=0.1)
+    figures = cross_entropy(nats, tokens) | excess(nats, truth, tokens, law)
+    assert abs(figures["excess_nats_per_token"]) < 1e-6
+    assert figures["cross_entropy_nats"] == pytest.approx(figures["floor_nats_per_token"], rel=0.1)
     samples = draw(perfect, 3_000, SamplingConfig(seed=2))
     assert all(law.in_support(vocab.decode(sample.token_ids)) for sample in samples)
     lengths = compare_lengths(samples, law, 0)
@@ -117,7 +116,7 @@ def test_the_perfect_model_has_no_excess_and_its_samples_are_perfect(name: str) 
 
 
 def test_the_excess_of_a_known_model_is_the_divergence() -> None:
-    """Of two laws that differ in one choice, made once a token: that choice's own divergence, exactly."""
+    """Two languages differ in one choice that is made at every token, so its divergence is known exactly."""
     law, other = language("parity", stop=0.1), language("parity", stop=0.2)
     assert isinstance(other, Machine)
     vocab = Vocab([*SPECIALS, *law.alphabet])
@@ -125,33 +124,30 @@ def test_the_excess_of_a_known_model_is_the_divergence() -> None:
     batches = Batches(Sequences.from_lists([vocab.encode(s) for s in strings]).framed(), BatchConfig(), 0)
     nats = model_nats(FABRIC, Perfect(other, vocab), batches, "test")
     truth = language_nats(law, vocab, batches.sequences)
-    found = excess(nats, truth, batches.sequences.lengths - 1, law)
-    # Where the machine may stop it stops with 0.1, or with 0.2; a string stops once, so it had 1 / 0.1 chances to.
-    a_chance = 0.1 * np.log(0.1 / 0.2) + 0.9 * np.log(0.9 / 0.8)
-    exact = a_chance / 0.1 / law.mean_tokens()
-    assert found["excess_low"] < exact < found["excess_high"]
-    assert found["excess_high"] - found["excess_low"] < 0.1 * exact
+    figures = excess(nats, truth, batches.sequences.lengths - 1, law)
+    # At every chance to stop, one machine stops with probability 0.1 and the other with 0.2. A string stops
+    # once, so the mean number of chances is 1 / 0.1.
+    divergence_per_chance = 0.1 * np.log(0.1 / 0.2) + 0.9 * np.log(0.9 / 0.8)
+    exact = divergence_per_chance / 0.1 / law.mean_tokens()
+    assert figures["excess_low"] < exact < figures["excess_high"]
+    assert figures["excess_high"] - figures["excess_low"] < 0.1 * exact
 
 
-def test_a_ratios_interval_covers_as_often_as_it_says() -> None:
+def test_coverage_of_the_interval_of_a_ratio_is_95_percent() -> None:
     generator = np.random.default_rng(0)
     covered = 0
     for _ in range(1_000):
         sizes = generator.integers(1, 20, 300)
-        found = ratio(sizes * 0.3 + generator.normal(0, 1, 300) * np.sqrt(sizes), sizes)
-        covered += found.low < 0.3 < found.high
+        estimate = ratio(sizes * 0.3 + generator.normal(0, 1, 300) * np.sqrt(sizes), sizes)
+        covered += estimate.low < 0.3 < estimate.high
     assert 930 <= covered <= 968
-    each = generator.normal(5, 2, 100)
-    found = ratio(each, np.ones(100))
-    assert found.high - found.low == pytest.approx(2 * 1.96 * each.std(ddof=1) / 10, rel=1e-4)
+    values = generator.normal(5, 2, 100)
+    mean = ratio(values, np.ones(100))
+    assert mean.high - mean.low == pytest.approx(2 * 1.96 * values.std(ddof=1) / 10, rel=1e-4)
 
 
-def test_end_is_the_vocabularys() -> None:
-    assert SPECIALS[END_ID] == END
-
-
-def test_the_mean_over_seeds_covers_as_often_as_it_says() -> None:
+def test_coverage_of_the_interval_of_a_mean_over_seeds_is_95_percent() -> None:
     generator = np.random.default_rng(0)
-    found = [mean_over_seeds(generator.normal(3, 2, 4)) for _ in range(1_000)]
-    assert 930 <= sum(each.low < 3 < each.high for each in found) <= 968
+    means = [mean_over_seeds(generator.normal(3, 2, 4)) for _ in range(1_000)]
+    assert 930 <= sum(mean.low < 3 < mean.high for mean in means) <= 968
     assert mean_over_seeds([7.0]) == (7.0, -np.inf, np.inf)

@@ -28,7 +28,9 @@ def runs(folder: Path = DEFAULT_FOLDER, /, *, json: Json = False) -> None:
     from elman.runs import Run, run_paths
 
     if not folder.is_dir():
-        raise RunError(f"There is no folder {folder}.", "Pass a folder with runs, or make one: elman train brackets")
+        raise RunError(
+            f"The folder {folder} does not exist.", "Pass a folder with runs, or make one: elman train brackets"
+        )
     summaries = []
     for path in run_paths(folder):
         try:
