@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from elman.inference import for_each_batch
 from elman.languages import Language
+from elman.models.language_model import LanguageModel
 from elman.progress import Meter
 from elman.statistics import ratio
 from elman.text.batching import Batch, Batches, shifted
@@ -126,15 +127,14 @@ def excess(nats: Nats, law_nats: Nats, tokens: NDArray[np.int64], law: Language)
 
 
 def read_steps(
-    model: nn.Module, strings: Sequence[list[int]], summarize: Callable[[Tensor], Tensor]
+    model: LanguageModel, strings: Sequence[list[int]], summarize: Callable[[Tensor], Tensor]
 ) -> list[NDArray[Any]]:
     """Return ``summarize(logits)`` after every prefix of each string, without padding.
 
     Parameters
     ----------
     model
-        A language model. It reads ``STEPS_AT_ONCE`` time steps at once, so the logits of long strings are never all
-        in memory.
+        It reads ``STEPS_AT_ONCE`` time steps at once, so that the logits of long strings are never all in memory.
     strings
         Token ids, unframed. A string of n tokens has n + 1 prefixes, including the empty and the whole one.
     summarize
@@ -144,7 +144,7 @@ def read_steps(
     padded = torch.tensor([[START, *ids, *[PAD] * (width - len(ids))] for ids in strings], device=model.bias.device)
     states, chunks = None, []
     with torch.inference_mode():
-        for inputs in padded.split(STEPS_AT_ONCE, dim=1):
+        for inputs in torch.split(padded, STEPS_AT_ONCE, dim=1):
             logits, states = model(inputs, states)
             chunks.append(summarize(logits.float()).cpu().numpy())
     summaries = np.concatenate(chunks, axis=1)

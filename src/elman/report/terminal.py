@@ -57,6 +57,14 @@ def print_table(headings: Sequence[str], rows: Sequence[Sequence[str]], title: s
     console.print()
 
 
+def print_records(
+    columns: dict[str, str], records: Sequence[dict[str, Any]], title: str = "", caption: str = ""
+) -> None:
+    """Print a table of records; ``columns`` maps each heading to the format string of its cells."""
+    rows = [[wording.format_map(record) for wording in columns.values()] for record in records]
+    print_table([*columns], rows, title, caption)
+
+
 def _least_width(cell: str) -> int:
     """Return the width at which a cell has no broken word and about four lines at most."""
     return max(cell_len(cell) // 4, *map(cell_len, cell.split()), 0)
@@ -87,23 +95,16 @@ def print_evaluation(figures: dict[str, Any]) -> None:
         highlight=False,
     )
     names = figures["class_names"]
-    print_table(
-        ["true", *(f"predicted {name}" for name in names)],
-        [[name, *(f"{count:,}" for count in counts)] for name, counts in zip(names, figures["confusion"], strict=True)],
-    )
-    print_table(
-        ["confidence", "texts", "mean confidence", "accuracy"],
-        [
-            [
-                f"{b['from']:.0%} to {b['to']:.0%}",
-                f"{b['sequences']:,}",
-                f"{b['confidence']:.1%}",
-                f"{b['accuracy']:.1%}",
-            ]
-            for b in figures["calibration"]["bins"]
-        ],
-        caption=f"expected calibration error {figures['calibration']['expected_calibration_error']:.2%}",
-    )
+    confusion = [[name, *map("{:,}".format, counts)] for name, counts in zip(names, figures["confusion"], strict=True)]
+    print_table(["true", *(f"predicted {name}" for name in names)], confusion)
+    columns = {
+        "confidence": "{from:.0%} to {to:.0%}",
+        "texts": "{sequences:,}",
+        "mean confidence": "{confidence:.1%}",
+        "accuracy": "{accuracy:.1%}",
+    }
+    error = figures["calibration"]["expected_calibration_error"]
+    print_records(columns, figures["calibration"]["bins"], caption=f"expected calibration error {error:.2%}")
     if not figures["mistakes"]:
         return
     console.print("The most confident mistakes:")
@@ -125,18 +126,21 @@ def print_description(description: dict[str, Any]) -> None:
         highlight=False,
     )
     console.print(f"from {escape(description['source'])}", style="dim", highlight=False)
-    rows = [
-        [
-            name,
-            *(f"{split[key]:,}" for key in ("sequences", "tokens", "length_min")),
-            f"{split['length_median']:g}",
-            f"{split['length_mean']:.1f}",
-            f"{split['length_max']:,}",
-            ", ".join(f"{count:,} {label}" for label, count in split.get("classes", {}).items()),
-        ]
-        for name, split in description["splits"].items()
-    ]
-    print_table(["split", "texts", "tokens", "shortest", "median", "mean", "longest", "classes"], rows)
+    columns = {
+        "split": "{name}",
+        "texts": "{sequences:,}",
+        "tokens": "{tokens:,}",
+        "shortest": "{length_min:,}",
+        "median": "{length_median:g}",
+        "mean": "{length_mean:.1f}",
+        "longest": "{length_max:,}",
+        "classes": "{class_counts}",
+    }
+    records = []
+    for name, split in description["splits"].items():
+        class_counts = ", ".join(f"{count:,} {label}" for label, count in split.get("classes", {}).items())
+        records.append({"name": name, "class_counts": class_counts, **split})
+    print_records(columns, records)
     if duplicates := description.get("duplicates"):
         console.print(
             f"Exact duplicates: {duplicates['groups']:,} texts occur more than once; {duplicates['across_splits']:,}"
@@ -173,19 +177,13 @@ def print_grades(figures: dict[str, Any]) -> None:
         highlight=False,
     )
     prompt = f" that begin with {figures['prompt']}" if figures["prompt"] else ""
-    rows = [
+    print_records(
+        {"": "{name}", "samples": "{count:,}", "share": "{value:.2%}", "95% interval": "{low:.2%} to {high:.2%}"},
         [
-            name.replace("_", " "),
-            f"{figures[name]:,}",
-            f"{share['value']:.2%}",
-            f"{share['low']:.2%} to {share['high']:.2%}",
-        ]
-        for name, share in figures["shares"].items()
-        if name in figures and name != "words_trained_on"
-    ]
-    print_table(
-        ["", "samples", "share", "95% interval"],
-        [*rows, ["distinct", f"{figures['distinct']:,}"]],
+            {"name": name.replace("_", " "), "count": figures[name], **share}
+            for name, share in figures["shares"].items()
+            if name in figures and name != "words_trained_on"
+        ],
         title=f"{figures['samples']:,} samples{prompt}, temperature {figures['temperature']:g}",
     )
     if lengths := figures.get("lengths"):
@@ -197,6 +195,8 @@ def print_grades(figures: dict[str, Any]) -> None:
             f" Distinct strings: {figures['distinct']:,}, perfect {lengths['distinct_perfect']:,.1f}.",
             highlight=False,
         )
+    else:
+        console.print(f"Distinct strings: {figures['distinct']:,}.", highlight=False)
     if "words" in figures:
         share = figures["shares"]["words_trained_on"]
         console.print(
@@ -205,18 +205,14 @@ def print_grades(figures: dict[str, Any]) -> None:
             highlight=False,
         )
     if "by_temperature" in figures:
-        _print_by_temperature(figures["by_temperature"], f"{figures['samples']:,} samples at each temperature{prompt}")
-
-
-def _print_by_temperature(graded: Sequence[dict[str, Any]], title: str) -> None:
-    rows = []
-    for row in graded:
-        share = row["shares"]["grammatical"]
-        counts = [f"{row[key]:,}" for key in ("in_support", "cut_off", "novel", "distinct")]
-        interval = f"{share['low']:.2%} to {share['high']:.2%}"
-        rows.append([f"{row['temperature']:g}", f"{row['grammatical']:,}", interval, *counts])
-    headings = ["temperature", "grammatical", "95% interval", "in support", "cut off", "novel", "distinct"]
-    print_table(headings, rows, title)
+        columns = {
+            "temperature": "{temperature:g}",
+            "grammatical": "{grammatical:,}",
+            "95% interval": "{shares[grammatical][low]:.2%} to {shares[grammatical][high]:.2%}",
+            **{name.replace("_", " "): f"{{{name}:,}}" for name in ("in_support", "cut_off", "novel", "distinct")},
+        }
+        title = f"{figures['samples']:,} samples at each temperature{prompt}"
+        print_records(columns, figures["by_temperature"], title)
 
 
 def _likelihood(figures: dict[str, Any]) -> str:
@@ -245,38 +241,30 @@ def print_over_runs(graded: dict[str, Any]) -> None:
 
 def print_generalization(figures: dict[str, Any]) -> None:
     """Print the figures of :func:`elman.generalization.generalize`."""
-    for key, name in (("by_length", "length"), ("by_depth", "depth")):
-        rows = [
-            [
-                f"{row['factor']}",
-                *(f"{row[count]:,}" for count in (name, "strings", "prefixes")),
-                f"{row['kl_nats']:.6f}",
-                f"{row['accuracy']:.2%}",
-            ]
-            for row in figures.get(key, [])
-        ]
-        if rows:
-            title = f"{name}; the training strings reach {figures[f'trained_to_{name}']:,}"
-            print_table(["times", name, "strings", "prefixes", "KL (nats a symbol)", "accuracy"], rows, title)
+    for name in ("length", "depth"):
+        if rows := figures.get(f"by_{name}"):
+            columns = {
+                "times": "{factor}",
+                **{count: f"{{{count}:,}}" for count in (name, "strings", "prefixes")},
+                "KL (nats a symbol)": "{kl_nats:.6f}",
+                "accuracy": "{accuracy:.2%}",
+            }
+            print_records(columns, rows, f"{name}; the training strings reach {figures[f'trained_to_{name}']:,}")
     Console().print(f"Forced steps: {_forced(figures['forced'])}.", highlight=False)
 
 
 def print_generalization_over_runs(figures: dict[str, Any]) -> None:
     """Print the means of :func:`elman.generalization.over_runs`, and the forced steps of each run."""
     over = figures["over_runs"]
-    for key, name in (("by_length", "length"), ("by_depth", "depth")):
-        rows = [
-            [
-                f"{row['factor']}",
-                f"{row[name]:,}",
-                _with_range(row["kl_nats"], "{:.6f}"),
-                _with_range(row["accuracy"], "{:.2%}"),
-            ]
-            for row in over.get(key, [])
-        ]
-        if rows:
-            title = f"{name}, over {len(figures['runs'])} runs: mean (least to most)"
-            print_table(["times", name, "KL (nats a symbol)", "accuracy"], rows, title)
+    for name in ("length", "depth"):
+        if rows := over.get(f"by_{name}"):
+            columns = {
+                "times": "{factor}",
+                name: f"{{{name}:,}}",
+                "KL (nats a symbol)": "{kl_nats[mean]:.6f} ({kl_nats[least]:.6f} to {kl_nats[most]:.6f})",
+                "accuracy": "{accuracy[mean]:.2%} ({accuracy[least]:.2%} to {accuracy[most]:.2%})",
+            }
+            print_records(columns, rows, f"{name}, over {len(figures['runs'])} runs: mean (least to most)")
     rows = []
     for run in figures["runs"]:
         nats = run["val_cross_entropy_nats"]
@@ -296,28 +284,22 @@ def _forced(forced: dict[str, Any] | None) -> str:
     return f"{reach}; {'no longer strings were read' if wrong_at is None else f'one wrong at {wrong_at:,}'}"
 
 
-def _with_range(figure: dict[str, float], wording: str) -> str:
-    mean, least, most = (wording.format(figure[key]) for key in ("mean", "least", "most"))
-    return f"{mean} ({least} to {most})"
-
-
 def print_runs(listing: dict[str, Any]) -> None:
     """Print the summaries of runs that ``elman runs`` collects."""
-    rows = []
+    rows, problems = [], []
     for run in listing["runs"]:
+        name = Path(run["run"]).name
         if "problem" in run:
+            problems.append(f"{name}: {run['problem']}")
             continue
         epochs = f"{run['epochs']}" if run["finished"] else f"{run['epochs']} of {run['epochs_planned']}, unfinished"
         figure = next((wording.format(run[key]) for key, wording in RUN_FIGURES.items() if key in run), "")
         date = run["date"][:16].replace("T", " ")
-        rows.append([Path(run["run"]).name, f"{run['model']}, {run['data']}, {run['task']}", epochs, figure, date])
+        rows.append([name, f"{run['model']}, {run['data']}, {run['task']}", epochs, figure, date])
     if rows:
         print_table(["run", "model, data, task", "epochs", "validation", "date"], rows, f"runs in {listing['folder']}")
-    for run in listing["runs"]:
-        if "problem" in run:
-            print(f"{Path(run['run']).name}: {run['problem']}")
-    if not listing["runs"]:
-        print(f"{listing['folder']} contains no runs.")
+    for line in problems if listing["runs"] else [f"{listing['folder']} contains no runs."]:
+        print(line)
 
 
 def print_search(log: dict[str, Any]) -> None:
