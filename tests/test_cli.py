@@ -474,7 +474,7 @@ def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
     elman("train", "ndfa", *options, "--tokens-per-batch", 500, "--threads", 1)
     code, out, err = elman("grade", two[0], "runs/ndfa-lstm-1", "--json")
     assert (code, out) == (2, "")
-    assert "another language" in err
+    assert "different languages" in err
     code, out, err = elman("generalise", two[0], "runs/ndfa-lstm-1", "--json")
     assert (code, out) == (2, "")
     assert "different strings" in err
@@ -540,7 +540,7 @@ def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
         (["language", "info", "anbn:p=0.5,p=0.6"], "p twice"),
         (["language", "info", "brackets:p=1"], "brackets has no option p.\nIt has none."),
         (["language", "draw", "ndfa", "--output", "x.png"], "SVG"),
-        (["data", "info", "imdb", "--imdb", "/"], "no folder of IMDb's reviews"),
+        (["data", "info", "imdb", "--imdb", "/"], "does not hold the IMDb reviews"),
     ],
 )
 def test_what_a_language_cannot_be_is_refused(elman: Command, arguments: list[str], message: str) -> None:
