@@ -13,7 +13,7 @@ import tomli_w
 from cyclopts import Parameter
 
 from elman.errors import ConfigError
-from elman.tables import build, check_tables, known, read_toml
+from elman.tables import build, check_names, check_tables, read_toml
 
 MOST_PADDED = 100_000
 """The widest multiple that a batch can be rounded up to."""
@@ -368,14 +368,14 @@ class RunConfig:
             A section or a field is unknown, or a value cannot be.
         """
         sections = {item.name: item.default_factory for item in fields(cls)}
-        known(tables, sections, "section", where)
+        check_names(tables, sections, "section", where)
         return cls(**{name: build(sections[name], table, f"{where} [{name}]") for name, table in tables.items()})
 
     def with_tables(self, tables: dict[str, Any], where: str) -> "RunConfig":
         """Return this configuration with the named fields changed."""
         mine = asdict(self)
         check_tables(tables, where)
-        known(tables, mine, "section", where)
+        check_names(tables, mine, "section", where)
         return self.from_tables({name: {**mine[name], **tables.get(name, {})} for name in mine}, where)
 
 

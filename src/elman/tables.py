@@ -1,4 +1,4 @@
-"""Plain values in sections, as a TOML file has them, into dataclasses: every name known, every value of its type."""
+"""Checked conversion of plain tables, such as those of a TOML file, to dataclasses."""
 
 import tomllib
 from pathlib import Path
@@ -13,12 +13,12 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        It is not TOML.
+        The text is not TOML.
     """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where} is not TOML ({error}).", "Mend that line.") from error
+        raise ConfigError(f"{where} is not TOML ({error}).", "Fix that line.") from error
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        It is not TOML, or not UTF-8.
+        The file is not TOML, or not UTF-8.
     """
     try:
         return parse_toml(path.read_text(encoding="utf-8"), str(path))
@@ -36,58 +36,59 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def check_tables(tables: Any, where: str) -> None:
-    """Refuse what is not a table of tables.
+    """Check that ``tables`` is a table of tables.
 
     Raises
     ------
     ConfigError
-        The whole, or one of its sections, is something else.
+        It is not a table, or one of its values is not.
     """
-    for name, found in {"": tables, **(tables if isinstance(tables, dict) else {})}.items():
-        if not isinstance(found, dict):
+    for name, table in {"": tables, **(tables if isinstance(tables, dict) else {})}.items():
+        if not isinstance(table, dict):
             raise ConfigError(
-                f"{where}{f' {name}' if name else ''} is no table.", 'Write, for instance, model = { layer = "lstm" }.'
+                f"{where}{f' {name}' if name else ''} is not a table.",
+                'Write a table, for instance model = { layer = "lstm" }.',
             )
 
 
 def build(section: Any, table: Any, where: str) -> Any:
-    """Build a dataclass from a table of plain values; a field that is not named has its default.
+    """Build a dataclass from a table of plain values; fields that the table omits keep their defaults.
 
     Raises
     ------
     ConfigError
-        A field is unknown, or a value cannot be.
+        A field is unknown, or a value has the wrong type.
     """
     if not isinstance(table, dict):
-        raise ConfigError(f"{where} is no table.", "Write it as [section] with a line a field.")
+        raise ConfigError(f"{where} is not a table.", "Write it as [section], one field on a line.")
     hints = get_type_hints(section)
-    known(table, hints, "field", where)
+    check_names(table, hints, "field", where)
     for name, value in table.items():
         if not _fits(value, hints[name]):
-            raise ConfigError(f"{where}: {name} cannot be {value!r}.", f"It takes {_type_name(hints[name])}.")
+            raise ConfigError(f"{where}: {name} cannot be {value!r}.", f"Use {_type_name(hints[name])}.")
     return section(**table)
 
 
-def known(given: Any, known: Any, kind: str, where: str) -> None:
-    """Refuse a name that nothing has.
+def check_names(names: Any, known_names: Any, kind: str, where: str) -> None:
+    """Check that every name is known.
 
     Parameters
     ----------
-    given, known
+    names, known_names
         Names, or tables by name.
     kind
-        What they are names of: "field".
+        What is named, for the error: "field".
     where
-        What to call their source in an error.
+        Where the names come from, for the error.
 
     Raises
     ------
     ConfigError
-        Of the first that is unknown.
+        A name is unknown.
     """
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"{where} has an unknown {kind} {name!r}.", f"Known are: {', '.join(known)}.")
+    for name in names:
+        if name not in known_names:
+            raise ConfigError(f"{where} has an unknown {kind} {name!r}.", f"Use one of {', '.join(known_names)}.")
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -113,8 +114,3 @@ def _type_name(hint: Any) -> str:
     if get_origin(hint) is dict:
         return "a table"
     return " or ".join(option if isinstance(option, str) else _type_name(option) for option in options)
-
-
-def shown(value: Any) -> str:
-    """Write a setting for a person, as TOML would but for the digits: ``0.002138``, ``true``, ``300``."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)

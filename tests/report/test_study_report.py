@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from elman.errors import RunError
 from elman.files import write_json
+from elman.formatting import count, digits, escaped, excess, nats, percent, plain, points, probability, tenths
 from elman.progress import seconds
 from elman.report.pages import MARKDOWN
 from elman.report.reflections.searches import searched
 from elman.report.study import shared_configurations, write_report
-from elman.report.wording import count, digits, escaped, excess, nats, percent, plain, points, probability, tenths
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
 

@@ -35,13 +35,10 @@ def from_surprisals(nats: Floats, control: Floats | None = None, control_mean: f
     control, control_mean
         Another quantity of the same strings, and its mean over all strings, which is exact.
     """
-    from scipy import stats  # half a second
+    from elman.statistics import mean_over_seeds  # imports SciPy, which takes half a second
 
     if control is not None and (spread := float(np.var(control))) > 0:
         slope = float(np.mean((control - control.mean()) * nats)) / spread
         nats = nats - slope * (control - control_mean)
-    mean = float(nats.mean())
-    error = float(stats.sem(nats)) if len(nats) > 1 else float("inf")
-    half = float(stats.t.ppf(0.975, len(nats) - 1)) * error
-    found, low, high = (max(0.0, value) for value in (mean, mean - half, mean + half))
-    return Entropy(found, "estimate", (low, high), len(nats))
+    mean, low, high = (max(0.0, value) for value in mean_over_seeds(nats))
+    return Entropy(mean, "estimate", (low, high), len(nats))

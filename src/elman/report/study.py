@@ -17,6 +17,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from elman.errors import ConfigError, DataError, RunError
 from elman.files import read_json, write_text
+from elman.formatting import FILTERS, excess, nats
 from elman.report.pages import write_html, write_pdf
 from elman.report.reflections import reflect
 from elman.report.reflections.comparisons import WORDINGS, differences
@@ -24,7 +25,6 @@ from elman.report.reflections.limits import limits
 from elman.report.reflections.searches import QUALITIES, searched
 from elman.report.steps import Figures, Steps
 from elman.report.study_figures import PICTURES
-from elman.report.wording import FILTERS, excess, nats
 
 NOT_MEASURED = "(not measured)"
 

@@ -13,8 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from elman.formatting import setting
 from elman.progress import seconds
-from elman.tables import shown
 
 BEST_TRIALS = 5
 GAP = 2
@@ -317,7 +317,7 @@ def print_search(log: dict[str, Any]) -> None:
         ["time", *(seconds(trial["seconds"]) for trial in best)],
     ]
     for name in best[0]["params"] if best else ():
-        settings = [shown(trial["params"][name]) for trial in best]
+        settings = [setting(trial["params"][name]) for trial in best]
         share = [f"{importance[name]:.0%}"] if name in importance else []
         rows.append([name.partition(".")[2].replace("_", " "), *settings, *share])
     print_table(

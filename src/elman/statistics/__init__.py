@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two models differ."""
+"""Confidence intervals of a figure, and tests of whether two models differ."""
 
 from elman.statistics.comparison import (
     Difference,
@@ -13,7 +13,6 @@ from elman.statistics.intervals import (
     NORMAL_95,
     SHARE,
     Estimate,
-    Proportion,
     mean_over_seeds,
     over_seeds,
     ratio,
@@ -32,7 +31,6 @@ __all__ = [
     "Difference",
     "Estimate",
     "PairedCounts",
-    "Proportion",
     "holm",
     "mcnemar",
     "mcnemar_power",

@@ -11,9 +11,9 @@ from optuna.trial import Trial, TrialState
 from elman.config import Kept
 from elman.data.dataset import Dataset
 from elman.errors import ElmanError, Interrupted, NonFiniteLoss
+from elman.formatting import setting
 from elman.progress import Report
 from elman.runs import Run
-from elman.tables import shown
 from elman.training import pretrain, train
 from elman.tuning.database import PRUNED_FROM_EPOCH
 
@@ -47,7 +47,7 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
     def say(line: str) -> None:
         report(f"trial {trial.number}  {line}")
 
-    report(f"trial {trial.number}: {', '.join(f'{name} {shown(value)}' for name, value in trial.params.items())}")
+    report(f"trial {trial.number}: {', '.join(f'{name} {setting(value)}' for name, value in trial.params.items())}")
     try:
         pretrain(run.config, dataset, say)
         note.start()  # behind it: whichever trial comes first pretrains for all that have its sizes

@@ -1,7 +1,7 @@
 """What the figures say of classifiers and of their yardsticks, on validation."""
 
+from elman.formatting import count, listed, percent, plain, with_interval
 from elman.report.steps import Figures, Steps, better_than_guessing
-from elman.report.wording import count, listed, percent, plain, with_interval
 
 MOST_NAMED = 5
 """More names in one sentence are no longer read."""

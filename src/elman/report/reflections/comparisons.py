@@ -4,8 +4,8 @@ import tomllib
 from collections.abc import Callable
 from typing import Any
 
+from elman.formatting import count, excess, interval, listed, points, setting
 from elman.report.steps import Figures, Steps
-from elman.report.wording import count, excess, interval, listed, points, setting
 
 WORDINGS: dict[str, tuple[Callable[[float], str], str]] = {
     "test_accuracy": (points, "percentage points"),
@@ -85,14 +85,8 @@ def differences(steps: Steps) -> dict[str, list[str]]:
         if multiplied:
             options["loop.precision"] = listed(multiplied)
     keys = sorted(set().union(*(options.keys() for options in flat.values())))
-    table = {key: [_written(options.get(key)) for options in flat.values()] for key in keys}
+    table = {key: [setting(options.get(key)) for options in flat.values()] for key in keys}
     return {key: values for key, values in table.items() if len(set(values)) > 1}
-
-
-def _written(value: Any) -> str:
-    if value is None:
-        return "–"
-    return setting(value) if isinstance(value, bool | str | float) else str(value)
 
 
 def _flat(tables: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What the figures say of the data, and of padding."""
 
+from elman.formatting import count, percent, plain, tenths
 from elman.report.steps import Figures
-from elman.report.wording import count, percent, plain, tenths
 
 
 def leakage(found: Figures) -> str:

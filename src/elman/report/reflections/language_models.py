@@ -1,7 +1,7 @@
 """What the figures say of language models."""
 
+from elman.formatting import count, excess, listed, nats, percent, plain, with_interval
 from elman.report.steps import Steps
-from elman.report.wording import count, excess, listed, nats, percent, plain, with_interval
 
 HELD = 0.99
 """The share of prefixes at which a model must tell what may follow, to be said to hold at that length."""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from elman.formatting import count, listed, percent
 from elman.report.steps import Figures
-from elman.report.wording import count, listed, percent
 
 
 @dataclass(frozen=True)

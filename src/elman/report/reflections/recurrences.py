@@ -1,7 +1,7 @@
 """What the figures say of the Elman network written by hand."""
 
+from elman.formatting import digits, listed, percent, plain, times
 from elman.report.steps import Figures
-from elman.report.wording import digits, listed, percent, plain, times
 
 EQUAL = 1e-9
 """How far apart two computations of the same in float64 may lie, by rounding."""

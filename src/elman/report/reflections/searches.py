@@ -4,9 +4,9 @@ from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
+from elman.formatting import count, listed, nats, percent, setting
 from elman.progress import seconds
 from elman.report.steps import Steps
-from elman.report.wording import count, listed, nats, percent, setting
 
 QUALITIES: dict[str, Callable[[float], str]] = {"val_accuracy": percent, "val_cross_entropy_nats": nats}
 """How what a search goes by is written."""

@@ -2,9 +2,9 @@
 
 from itertools import combinations
 
+from elman.formatting import interval, listed, percent, points, with_interval
 from elman.report.reflections.classifiers import highest
 from elman.report.steps import Steps, better_than_guessing
-from elman.report.wording import interval, listed, percent, points, with_interval
 
 
 def expectation(steps: Steps) -> str:

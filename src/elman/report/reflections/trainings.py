@@ -1,8 +1,8 @@
 """What the figures say of how models were trained."""
 
+from elman.formatting import count, listed, percent
 from elman.progress import seconds
 from elman.report.steps import Figures, Steps
-from elman.report.wording import count, listed, percent
 
 
 def overfitting(steps: Steps) -> str:
