@@ -17,7 +17,7 @@ from pathlib import Path
 
 from elman.errors import ConfigError, RunError
 from elman.files import new_file
-from elman.report.study import read_study
+from elman.report.results import read_study
 from elman.runs import LANGUAGE
 
 NAME = re.compile(r"[A-Za-z]{2,}[0-9]{2,}_[0-9]+[A-Za-z]?")

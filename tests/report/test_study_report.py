@@ -1,4 +1,4 @@
-"""The report is made of the result files alone, and says nothing that they do not."""
+"""The report is made from the result files alone, and contains no figure that they do not contain."""
 
 import json
 import math
@@ -23,26 +23,26 @@ from elman.report.study import shared_configurations, write_report
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
 
-SAID_WITHOUT_FIGURES = {"95%", "99.00%", "0.0001"}
-"""How wide the intervals are, from which share on a model is said to have learnt, and the least p-value printed."""
+CONSTANTS = {"95%", "80%", "99.00%", "0.05", "0.0001"}
+"""Levels of intervals, power and good samples, the significance level, and the smallest p-value printed."""
 
 
-def values(found: Any, key: str = "") -> Iterator[Any]:
-    """Yield every number and every text of a result, and how long its lists are; curves are not printed."""
-    if isinstance(found, dict):
-        for name, part in found.items():
+def values(content: Any) -> Iterator[Any]:
+    """Yield every number and every text of a result, and the lengths of its lists; curves are not printed."""
+    if isinstance(content, dict):
+        for name, part in content.items():
             if name not in {"curves", "length_quantiles", "log_odds", "labels"}:
-                yield from values(part, name)
-    elif isinstance(found, list):
-        yield len(found)
-        for part in found:
-            yield from values(part, key)
-    elif found is not None:
-        yield found
+                yield from values(part)
+    elif isinstance(content, list):
+        yield len(content)
+        for part in content:
+            yield from values(part)
+    elif content is not None:
+        yield content
 
 
 def printed(value: Any) -> Iterator[str]:
-    """Yield every way in which the report may print a value."""
+    """Yield every form in which the report may print a value."""
     if isinstance(value, bool):
         return
     if isinstance(value, str):
@@ -54,90 +54,94 @@ def printed(value: Any) -> Iterator[str]:
 
 
 def untraceable(report: str, directory: Path) -> list[str]:
-    """Return the numbers of a report that stand in no result file of the study."""
+    """Return the numbers of a report that are in no result file of the study."""
     results = [json.loads(path.read_text()) for path in directory.glob("results/*.json")]
-    known = {text for result in results for value in values(result) for text in printed(value)} | SAID_WITHOUT_FIGURES
-    known |= {count(len(results)), *NUMBER.findall(seconds(sum(result["seconds"] for result in results)))}
-    known |= {number for result in results for number in NUMBER.findall(result["digest"][:8])}
+    traceable = {text for result in results for value in values(result) for text in printed(value)} | CONSTANTS
+    traceable |= {count(len(results)), *NUMBER.findall(seconds(sum(result["seconds"] for result in results)))}
+    traceable |= {number for result in results for number in NUMBER.findall(result["digest"][:8])}
     text = re.sub(r"\]\(figures/[^)]*\)", "]", report.replace("\\", ""))
-    return [number for number in NUMBER.findall(text) if number not in known]
+    return [number for number in NUMBER.findall(text) if number not in traceable]
 
 
-def test_every_number_stands_in_a_result_file(smoke_study: Path) -> None:
+def test_every_number_is_in_a_result_file(smoke_study: Path) -> None:
     report = (smoke_study / "report.md").read_text()
     assert len(NUMBER.findall(report)) > 500
     assert untraceable(report, smoke_study) == []
 
 
-def test_a_number_that_stands_in_none_is_found(smoke_study: Path) -> None:
+def test_a_changed_number_is_not_traceable(smoke_study: Path) -> None:
     report = (smoke_study / "report.md").read_text()
     accuracy = json.loads((smoke_study / "results" / "mlp.json").read_text())["figures"]["by_seed"][0]["accuracy"]
     assert percent(accuracy) in report
-    no_share = "761.37%"  # so it cannot be among the figures by chance
-    assert set(untraceable(report.replace(percent(accuracy), no_share), smoke_study)) == {no_share}
+    impossible = "761.37%"  # a share that no figure can have
+    assert set(untraceable(report.replace(percent(accuracy), impossible), smoke_study)) == {impossible}
 
 
-def test_it_needs_the_small_files_alone(smoke_study: Path, own_study: Path) -> None:
-    for made in [*own_study.glob("report.*"), *own_study.glob("figures/*"), own_study / "study.toml"]:
-        made.unlink()
+def test_the_report_needs_only_the_small_files(smoke_study: Path, own_study: Path) -> None:
+    for file in [*own_study.glob("report.*"), *own_study.glob("figures/*"), own_study / "study.toml"]:
+        file.unlink()
     path = write_report(own_study)
     assert path == own_study / "report.html"
-    for file in (
+    for name in (
         "report.md",
         "report.html",
         "report.pdf",
         *(f"figures/{p.name}" for p in smoke_study.glob("figures/*")),
     ):
-        assert (own_study / file).read_bytes() == (smoke_study / file).read_bytes(), file
+        assert (own_study / name).read_bytes() == (smoke_study / name).read_bytes(), name
 
 
-def test_what_is_missing_failed_or_of_another_configuration_is_said_in_its_place(own_study: Path) -> None:
+def test_missing_failed_and_outdated_steps_are_named_in_their_sections(own_study: Path) -> None:
     results = own_study / "results"
     (results / "elman.json").unlink()
     failed = json.loads((results / "rnn.json").read_text())
     del failed["figures"]
     failed |= {"status": "failed", "problem": "In step 3 the loss became nan.", "remedy": "…"}
     (results / "rnn.json").write_text(json.dumps(failed))
-    stale = json.loads((results / "padding.json").read_text())
-    (results / "padding.json").write_text(json.dumps(stale | {"digest": "another"}))
+    outdated = json.loads((results / "padding.json").read_text())
+    (results / "padding.json").write_text(json.dumps(outdated | {"digest": "another"}))
     (results / "clipping.json").write_text("{")
-    for final in ("final-mlp", "final-elman"):
-        (results / f"{final}.json").unlink()
+    for name in ("final-mlp", "final-elman"):
+        (results / f"{name}.json").unlink()
     write_report(own_study)
-    report = (own_study / "report.md").read_text()
-    place = report.index("## Which model reads")
-    assert "> **elman is not here.** There is no result file: not done yet, or lost." in report[place:]
-    assert "> **rnn is not here.** In step 3 the loss became nan." in report[place:]
-    assert "> **padding is not here.** The result file there is of another configuration." in report[:place]
-    assert "> **clipping is not here.**" in report[place:]
-    assert "> **final-mlp and final-elman are not here.** There is no result file" in report[place:]
-    assert "mlp, lstm and lstm-pretrained were trained" in report
-    assert "Not here: padding, elman, rnn, final-mlp, final-elman and clipping." in report
+    sections = (own_study / "report.md").read_text().split("\n## ")
+    warnings = {
+        section.splitlines()[0]: [line for line in section.splitlines() if line.startswith("> **")]
+        for section in sections
+    }
+    [padding] = [lines for lines in warnings.values() if any("**padding " in line for line in lines)]
+    assert "another configuration" in padding[0]
+    [models] = [lines for lines in warnings.values() if any("**elman " in line for line in lines)]
+    assert "no result file" in models[0]
+    assert "the loss became nan" in models[1]
+    [tested] = [lines for lines in warnings.values() if any("final-mlp and final-elman" in line for line in lines)]
+    assert "no result file" in tested[0]
+    assert sum(map(len, warnings.values())) == 5
+    [limits] = [section for section in sections if section.startswith("Limits")]
+    assert "padding, elman, rnn, final-mlp, final-elman and clipping" in limits
     steps = sum(len(question["steps"]) for question in json.loads((own_study / "study.json").read_text())["questions"])
-    assert f"{steps - 6} of {steps} steps are done" in report
+    assert f"{steps - 6} of {steps} steps" in sections[1]
 
 
-def test_test_figures_turned_around_turn_the_conclusion_around(own_study: Path) -> None:
-    """Not a sentence is written beforehand: the pooled network given the Elman's figures, the report says so."""
+def test_swapped_test_results_swap_the_conclusions(own_study: Path) -> None:
     paths = [own_study / "results" / f"final-{model}.json" for model in ("mlp", "elman")]
     one, other = (json.loads(path.read_text()) for path in paths)
-    kept = one["figures"]["expected"], other["figures"]["expected"]
+    expected = one["figures"]["expected"], other["figures"]["expected"]
     one["figures"], other["figures"] = other["figures"], one["figures"]
-    one["figures"]["expected"], other["figures"]["expected"] = kept
+    one["figures"]["expected"], other["figures"]["expected"] = expected
     before = (own_study / "report.md").read_text()
-    assert "- final-elman classifies" in before
-    assert "- They came in the order that was expected." in before
+    assert re.search("^- final-elman classifies .* final-mlp and final-elman", before, re.MULTILINE)
     for path, result in zip(paths, (one, other), strict=True):
         path.write_text(json.dumps(result))
     write_report(own_study)
     after = (own_study / "report.md").read_text()
-    assert "- final-mlp classifies" in after
-    assert "- Not all came in the order that was expected: " in after
-    assert "final-mlp before final-elman (by" in after
-    assert "final-elman below" in after
+    assert re.search("^- final-mlp classifies .* final-mlp and final-elman", after, re.MULTILINE)
+    assert re.search("order differs.* final-mlp is [0-9.]+ percentage points above final-elman", after)
+    assert not re.search("order differs", before)
+    assert re.search("below the expected interval for final-elman", after)
 
 
-def test_of_a_test_that_failed_the_place_says_so(own_study: Path) -> None:
+def test_a_failed_test_evaluation_is_named(own_study: Path) -> None:
     path = own_study / "results" / "final-elman.json"
     failed = json.loads(path.read_text())
     del failed["figures"]
@@ -145,13 +149,12 @@ def test_of_a_test_that_failed_the_place_says_so(own_study: Path) -> None:
     (own_study / "results" / "expected.json").unlink()
     write_report(own_study)
     report = (own_study / "report.md").read_text()
-    place = report.index("## What does the test say?")
-    assert "> **final-elman is not here.** The loss became nan." in report[place:]
-    assert "> **expected is not here.**" in report[place:]
-    assert "Not here: expected and final-elman." in report
+    assert re.search(r"^> \*\*final-elman .*The loss became nan\.", report, re.MULTILINE)
+    assert re.search(r"^> \*\*expected .*no result file", report, re.MULTILINE)
+    assert "expected and final-elman" in report[report.index("## Limits") :]
 
 
-def test_a_text_may_name_a_figure_and_says_where_it_is_not_there(own_study: Path) -> None:
+def test_a_question_text_shows_figures_and_names_missing_ones(own_study: Path) -> None:
     study = json.loads((own_study / "study.json").read_text())
     study["questions"][0]["text"] = (
         "Ids: {{ steps.reviews.figures.vocab_size | count }}; {{ steps.none.figures.x | percent }};"
@@ -163,9 +166,9 @@ def test_a_text_may_name_a_figure_and_says_where_it_is_not_there(own_study: Path
     assert "Ids: 51; (not measured); (not measured); (not measured)." in (own_study / "report.md").read_text()
 
 
-def test_models_of_a_known_law_and_of_text_stand_in_tables_of_their_own(own_study: Path) -> None:
+def test_formal_languages_and_texts_have_separate_tables(own_study: Path) -> None:
     study = json.loads((own_study / "study.json").read_text())
-    [question] = [each for each in study["questions"] if any(step["name"] == "clipped" for step in each["steps"])]
+    [question] = [q for q in study["questions"] if any(step["name"] == "clipped" for step in q["steps"])]
     result = json.loads((own_study / "results" / "clipped.json").read_text())
     figures = result["figures"]
     bits = figures["summary"]["excess_nats_per_token"] | {"mean": 7.1875, "low": None, "high": None}
@@ -182,7 +185,7 @@ def test_models_of_a_known_law_and_of_text_stand_in_tables_of_their_own(own_stud
     assert report.count("| clipped | 0.0") == 1
 
 
-def test_the_page_is_one_file_for_light_and_dark(smoke_study: Path) -> None:
+def test_the_html_page_is_one_file_with_a_light_and_a_dark_style(smoke_study: Path) -> None:
     page = (smoke_study / "report.html").read_text()
     figures = [*smoke_study.glob("figures/*.svg")]
     assert page.count("<svg") == len(figures) > 10
@@ -200,7 +203,7 @@ def test_the_page_is_one_file_for_light_and_dark(smoke_study: Path) -> None:
 
 
 @pytest.mark.parametrize("rest", [".unk", "(a)", "[b]"])
-def test_what_follows_a_mark_is_text_in_the_pdf_too(own_study: Path, rest: str) -> None:
+def test_text_after_a_mark_is_not_typst_code_in_the_pdf(own_study: Path, rest: str) -> None:
     path = own_study / "results" / "clipped.json"
     result = json.loads(path.read_text())
     for group in result["figures"]["samples"]:
@@ -214,34 +217,36 @@ def test_the_document_is_a_pdf(smoke_study: Path) -> None:
     assert (smoke_study / "report.pdf").read_bytes()[:5] == b"%PDF-"
 
 
-def test_no_study_no_report(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no study's directory"):
+def test_a_directory_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a study"):
         write_report(tmp_path)
 
 
 @settings(max_examples=40)
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1), min_size=1))
-def test_no_sign_of_a_sample_means_anything_to_markdown(samples: list[str]) -> None:
+def test_samples_are_not_markdown(samples: list[str]) -> None:
     source = "".join(f"- ✓ {escaped(sample)}\n" for sample in samples)
-    found = json.loads(pypandoc.convert_text(source, "json", format=MARKDOWN))
-    [block] = found["blocks"]
+    [block] = json.loads(pypandoc.convert_text(source, "json", format=MARKDOWN))["blocks"]
     items = [item[0]["c"] for item in block["c"]]
     plain_text = ["".join(" " if part["t"] == "Space" else part["c"] for part in item) for item in items]
     assert plain_text == [f"✓ {sample}" for sample in samples]
 
 
-def test_options_that_were_searched_alike_stand_together() -> None:
+def test_searches_with_the_same_range_of_an_option_are_listed_together() -> None:
     steps = {"a": {"space": {"size": "1 to 2", "rate": "3 to 4"}}, "b": {"space": {"size": "1 to 2", "rate": "5"}}}
     assert searched(steps) == [("rate", "3 to 4", ["a"]), ("rate", "5", ["b"]), ("size", "1 to 2", ["a", "b"])]
 
 
-def test_configurations_come_back_from_what_is_shown_of_them() -> None:
+def test_shared_and_own_configurations_are_complete() -> None:
     options = {"seeds": [1, 2], "space": {"layer": ["lstm", "a b"], "rate": {"low": 0.1, "list": [[1], [2]]}}}
     done = {
         name: {"kind": "search", "config": f'[model]\nlayer = "lstm"\nsize = {size}\n', "options": options}
         for name, size in (("a", 1), ("b", 2))
     }
-    [found] = shared_configurations(done)
-    assert tomllib.loads(found["shared"]) == {"model": {"layer": "lstm"}, "step": options}
-    assert "seeds = [1, 2]" in found["shared"]
-    assert [tomllib.loads(own) for own in found["own"].values()] == [{"model": {"size": 1}}, {"model": {"size": 2}}]
+    [configuration] = shared_configurations(done)
+    assert tomllib.loads(configuration["shared"]) == {"model": {"layer": "lstm"}, "step": options}
+    assert "seeds = [1, 2]" in configuration["shared"]
+    assert [tomllib.loads(own) for own in configuration["own"].values()] == [
+        {"model": {"size": 1}},
+        {"model": {"size": 2}},
+    ]

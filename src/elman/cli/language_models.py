@@ -144,7 +144,7 @@ def generalize(
     require("report")
     from elman.generalization import check_same_strings, over_runs
     from elman.generalization import generalize as generalize_run
-    from elman.report.figures import generalisation_figure
+    from elman.report.figures import generalization_figure
     from elman.report.terminal import print_generalization, print_generalization_over_runs
     from elman.runs import Run
 
@@ -160,7 +160,7 @@ def generalize(
     for run in opened:
         warn_unfinished(run)
         measured.append(generalize_run(run, factors, forced_prefixes=forced_prefixes))
-        generalisation_figure(figure or run.path / "figures" / "generalisation.svg", measured[-1])
+        generalization_figure(figure or run.path / "figures" / "generalisation.svg", measured[-1])
         if len(runs) == 1 or not json:
             show_figures(measured[-1], print_generalization, json)
     if len(runs) > 1:

@@ -1,1 +1,1 @@
-"""Results for a person: tables on a terminal, figures, and the report of a study."""
+"""Results for people: tables on a terminal, figures, and the report of a study."""

@@ -1,4 +1,4 @@
-"""A language as a picture: its automaton with states and arcs, or its grammar with the rules and their weights."""
+"""Pictures of languages: the states and arcs of an automaton, or the rules of a grammar with their probabilities."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -13,10 +13,10 @@ from elman.languages import Language
 from elman.languages.grammar import Grammar
 from elman.languages.machine import Machine
 from elman.languages.spelling import Spelled
-from elman.report.figures import COLOURS, save_svg
+from elman.report.plotting import COLORS, save_svg
 
-MOST_STATES = 16
-"""States that are drawn; of an automaton with more, such as one that counts, those that are nearest to the start."""
+MAX_STATES = 16
+"""Maximal number of states drawn; a larger automaton, for instance a counter, shows those nearest to the start."""
 
 NODE_SIZE = 1_400
 
@@ -27,17 +27,20 @@ def draw(law: Language, path: Path) -> None:
     Raises
     ------
     LanguageError
-        It is neither an automaton nor a grammar.
+        The language is neither an automaton nor a grammar.
     """
     if isinstance(law, Spelled):
         law = law.words
-    with matplotlib.rc_context({"text.parse_math": False}):  # a dollar is a symbol like any other
+    with matplotlib.rc_context({"text.parse_math": False}):  # a dollar sign is an ordinary symbol
         if isinstance(law, Machine):
             _draw_machine(law, path)
         elif isinstance(law, Grammar):
             _draw_grammar(law, path)
         else:
-            raise LanguageError(f"{law.name} is drawn from no automaton and no grammar.", "Draw it without a limit.")
+            raise LanguageError(
+                f"{law.name} has neither an automaton nor a grammar to draw.",
+                "Draw the language without a length limit.",
+            )
 
 
 def _draw_machine(law: Machine[Any], path: Path) -> None:
@@ -57,14 +60,14 @@ def _draw_machine(law: Machine[Any], path: Path) -> None:
     axes.margins(0.5 / (wide + 1), 0.5 / (high + 1))
     places = _places(graph, levels)
     curve = "arc3,rad=0.2"
-    edges = [COLOURS[3] if state == law.start else "black" for state in graph.nodes]
+    edges = [COLORS[3] if state == law.start else "black" for state in graph.nodes]
     nx.draw_networkx_nodes(
         graph, places, ax=axes, node_color="white", edgecolors=edges, node_size=NODE_SIZE, linewidths=1.5
     )
     names = {state: _state_name(state) + _stops(law.stop(state)) for state in graph.nodes}
     nx.draw_networkx_labels(graph, places, names, ax=axes, font_size=8)
     nx.draw_networkx_edges(graph, places, ax=axes, node_size=NODE_SIZE, connectionstyle=curve, arrowsize=12)
-    texts = {edge: "\n".join(found) for edge, found in labels.items() if edge[0] != edge[1]}
+    texts = {edge: "\n".join(lines) for edge, lines in labels.items() if edge[0] != edge[1]}
     for state in levels:
         if (state, state) in labels:  # inside the loop, above the state
             inside = "\n".join(labels[state, state])
@@ -72,26 +75,27 @@ def _draw_machine(law: Machine[Any], path: Path) -> None:
     nx.draw_networkx_edge_labels(
         graph, places, texts, ax=axes, font_size=8, connectionstyle=curve, rotate=False, label_pos=0.4
     )
-    more = f"\nonly the {MOST_STATES} states nearest to the start" if cut else ""
-    axes.set_title(f"{law.name}: starts at orange; a second line is the probability to stop{more}", fontsize=9)
+    note = f"\nonly the {MAX_STATES} states nearest to the start" if cut else ""
+    title = f"{law.name}: the start is orange; the second line of a state is its probability of stopping{note}"
+    axes.set_title(title, fontsize=9)
     save_svg(figure, path)
 
 
 def _levels(law: Machine[Any]) -> tuple[dict[Any, int], bool]:
-    """Return how far the nearest states are from the start, and whether there are more."""
-    found, ahead = {law.start: 0}, [law.start]
-    for state in ahead:
+    """Return the distance of the nearest states from the start, and whether there are more states."""
+    levels, queue = {law.start: 0}, [law.start]
+    for state in queue:
         for arc in law.arcs(state):
-            if arc.target not in found:
-                if len(found) == MOST_STATES:
-                    return found, True
-                found[arc.target] = found[state] + 1
-                ahead.append(arc.target)
-    return found, False
+            if arc.target not in levels:
+                if len(levels) == MAX_STATES:
+                    return levels, True
+                levels[arc.target] = levels[state] + 1
+                queue.append(arc.target)
+    return levels, False
 
 
 def _places(graph: Any, levels: dict[Any, int]) -> dict[Any, tuple[float, float]]:
-    """Put each level in a column, its states ordered as those that lead to them."""
+    """Return positions with a column for each level; the states of a column are ordered as their predecessors."""
     places: dict[Any, tuple[float, float]] = {}
     for level in range(max(levels.values()) + 1):
 
@@ -106,13 +110,13 @@ def _places(graph: Any, levels: dict[Any, int]) -> dict[Any, tuple[float, float]
 
 
 def _draw_grammar(law: Grammar, path: Path) -> None:
-    """A bar for each rule, as long as its probability, the rules of a nonterminal together."""
+    """Draw a bar for each rule, as long as its probability, grouped by nonterminal."""
     rows = [(left, rule) for left, rules in law.rules.items() for rule in rules]
     figure = Figure(figsize=(8, 0.8 + 0.24 * len(rows)), layout="constrained")
     axes = figure.add_subplot(xlabel="probability of the rule", xlim=(0, 1))
-    colours = {left: COLOURS[i % len(COLOURS)] for i, left in enumerate(law.rules)}
+    colors = {left: COLORS[i % len(COLORS)] for i, left in enumerate(law.rules)}
     positions = range(len(rows))
-    axes.barh(positions, [rule.probability for _, rule in rows], color=[colours[left] for left, _ in rows], height=0.7)
+    axes.barh(positions, [rule.probability for _, rule in rows], color=[colors[left] for left, _ in rows], height=0.7)
     axes.set_yticks(positions, [f"{left} → {' '.join(rule.right) or '(nothing)'}" for left, rule in rows], fontsize=8)
     axes.invert_yaxis()
     axes.spines[["top", "right"]].set_visible(False)

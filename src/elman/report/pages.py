@@ -1,8 +1,7 @@
-"""A report's Markdown as a page and as a document: pandoc makes HTML of it, and what Typst makes a PDF of.
+"""Conversion of a report from Markdown: pandoc writes HTML, and the source from which Typst makes a PDF.
 
-Both come as Python packages with all that they need; no TeX, no browser, no network. The page holds its style and its
-figures itself. In the figures black is turned into the page's own colour of text, and white into nothing, so that they
-can be read on a dark page too.
+Both programs are Python packages that need no TeX, browser or network. The HTML page contains its style and figures. In
+the figures black becomes the text color of the page, and white becomes transparent, so a dark page shows them too.
 """
 
 import re
@@ -30,7 +29,7 @@ MARKDOWN = "markdown_strict" + "".join(
         "raw_html",
     )
 )
-"""What is understood: what GitHub understands too, and nothing that a sample could mean by accident."""
+"""The Markdown of GitHub, without extensions that the text of a sample could trigger by accident."""
 
 IMAGE = re.compile(r'<img\b[^>]*?\bsrc="(figures/[^"]+\.svg)"[^>]*?/?>')
 SUMMARY = re.compile(r"<details><summary>(.*?)</summary>")
@@ -38,28 +37,28 @@ ALT = re.compile(r'\balt="([^"]*)"')
 
 
 def write_html(directory: Path, source: str) -> Path:
-    """Write ``report.html`` from Markdown whose figures lie in ``directory``; return its path."""
+    """Write ``report.html`` into ``directory``, which holds the figures of the Markdown; return the path."""
     options = ["--toc", "--toc-depth=1", "--shift-heading-level-by=-1", "--syntax-highlighting=none"]
-    page = _converted(source, "html5", "page.html", options)
+    page = _convert(source, "html5", "page.html", options)
     path = directory / "report.html"
     write_text(path, IMAGE.sub(lambda image: _inline(directory, image), page))
     return path
 
 
 def write_pdf(directory: Path, source: str) -> Path:
-    """Write ``report.pdf`` from Markdown whose figures lie in ``directory``; return its path.
+    """Write ``report.pdf`` into ``directory``, which holds the figures of the Markdown; return the path.
 
-    On paper nothing unfolds: the line that would becomes a heading.
+    The summary line of a folded part becomes a heading.
     """
     source = SUMMARY.sub(r"#### \1", source)
-    document: Any = _converted(source, "typst", "page.typ", ["--shift-heading-level-by=-1"]).encode()
+    document: Any = _convert(source, "typst", "page.typ", ["--shift-heading-level-by=-1"]).encode()
     path = directory / "report.pdf"
     with new_file(path) as partial:
         typst.compile(document, output=str(partial), root=str(directory.resolve()), format="pdf")
     return path
 
 
-def _converted(source: str, form: str, template: str, options: list[str]) -> str:
+def _convert(source: str, form: str, template: str, options: list[str]) -> str:
     with as_file(files("elman.report").joinpath("templates", template)) as path:
         arguments = ["--standalone", f"--template={path}", "--wrap=none", "--columns=10000", *options]
         converted: str = pypandoc.convert_text(source, form, format=MARKDOWN, extra_args=arguments)
@@ -67,14 +66,14 @@ def _converted(source: str, form: str, template: str, options: list[str]) -> str
 
 
 def _inline(directory: Path, image: re.Match[str]) -> str:
-    """Return the figure itself instead of a link to it; its names are made its own."""
+    """Return the SVG of a linked figure; its ids get a prefix that no other figure has."""
     file = image[1]
-    drawn = (directory / file).read_text(encoding="utf-8")
-    drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn[drawn.index("<svg") :], flags=re.DOTALL)
-    own = re.sub(r"\W", "-", Path(file).stem)
-    drawn = re.sub(r'\bid="([^"]+)"', rf'id="{own}-\1"', drawn)
-    drawn = re.sub(r'((?:xlink:)?href)="#([^"]+)"', rf'\1="#{own}-\2"', drawn)
-    drawn = re.sub(r"url\(#([^)]+)\)", rf"url(#{own}-\1)", drawn)
-    drawn = drawn.replace("#000000", "currentColor").replace("fill: #ffffff", "fill: none")
+    svg = (directory / file).read_text(encoding="utf-8")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    prefix = re.sub(r"\W", "-", Path(file).stem)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    svg = re.sub(r'((?:xlink:)?href)="#([^"]+)"', rf'\1="#{prefix}-\2"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{prefix}-\1)", svg)
+    svg = svg.replace("#000000", "currentColor").replace("fill: #ffffff", "fill: none")
     alt = ALT.search(image[0])
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{alt[1] if alt else own}" ', 1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{alt[1] if alt else prefix}" ', 1)

@@ -1,35 +1,34 @@
-"""The report of a study: from its result files alone, through one Markdown source, to Markdown, HTML and PDF.
+"""The report of a study, made from its result files alone: one Markdown source, converted to HTML and PDF.
 
     DIRECTORY/study.json + results/ + ledger.json  →  figures/*.svg, report.md  →  report.html, report.pdf
 
-Every number in it comes from a result file, and every sentence about them from :mod:`elman.report.reflections`.
+Every number comes from a result file, and every sentence about the numbers from :mod:`elman.report.reflections`.
 """
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from jinja2 import ChainableUndefined, Environment, PackageLoader, StrictUndefined, TemplateError, nodes
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from elman.errors import ConfigError, DataError, RunError
-from elman.files import read_json, write_text
-from elman.formatting import FILTERS, excess, nats
+from elman.errors import ConfigError
+from elman.files import write_text
+from elman.formatting import FILTERS, excess, nats, points
+from elman.report.former_names import FORMER_KINDS
 from elman.report.pages import write_html, write_pdf
+from elman.report.question_text import filled
 from elman.report.reflections import reflect
-from elman.report.reflections.comparisons import WORDINGS, differences
+from elman.report.reflections.comparisons import DIFFERENCES, differences
 from elman.report.reflections.limits import limits
-from elman.report.reflections.searches import QUALITIES, searched
-from elman.report.steps import Figures, Steps
+from elman.report.reflections.searches import QUALITIES, budgets, searched
+from elman.report.results import Figures, Steps, is_baseline, read_result, read_study, study_openings
 from elman.report.study_figures import PICTURES
 
-NOT_MEASURED = "(not measured)"
-
 ARRAY = re.compile(r"\[\n((?:    [^\s\[\]{}]+,\n)+)\]")
-"""A list as it is written over several lines, of values without blanks: short ones read better on one."""
+"""A TOML list over several lines of values without blanks; the report writes it on one line."""
 
 
 def write_report(directory: Path) -> Path:
@@ -38,18 +37,16 @@ def write_report(directory: Path) -> Path:
     Raises
     ------
     RunError
-        It is no study's directory.
+        The directory does not hold a study.
     """
     study = read_study(directory)
-    results = {step["name"]: read_result(directory, step) for step in _steps(study)}
+    results = {
+        step["name"]: read_result(directory, step) for question in study["questions"] for step in question["steps"]
+    }
     questions = [
         _question(directory, number, question, results) for number, question in enumerate(study["questions"], start=1)
     ]
     done = {name: result for name, result in results.items() if result["status"] == "done"}
-    machines: list[dict[str, Any]] = []
-    for result in done.values():
-        if result["machine"] not in machines:
-            machines.append(result["machine"])
     environment = Environment(
         loader=PackageLoader("elman.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -57,19 +54,21 @@ def write_report(directory: Path) -> Path:
     environment.globals |= {
         "excess_of": excess,
         "nats_of": nats,
-        "measures": WORDINGS,
+        "points_of": points,
+        "measures": DIFFERENCES,
         "qualities": QUALITIES,
         "searched": searched,
+        "budgets": budgets,
     }
     source = environment.get_template("report.md.j2").render(
         study=study,
         questions=questions,
         results=results,
         done=done,
-        machines=machines,
+        machines=_distinct(result["machine"] for result in done.values()),
         configurations=shared_configurations(done),
         limits=limits(study, [*results.values()], opened=any(study_openings(directory))),
-        seconds_in_all=sum(result["seconds"] for result in done.values()),
+        total_seconds=sum(result["seconds"] for result in done.values()),
         pretrainings=pretrainings(done.values()),
     )
     write_text(directory / "report.md", source)
@@ -77,29 +76,27 @@ def write_report(directory: Path) -> Path:
     return write_html(directory, source)
 
 
-def pretrainings(done: Iterable[Figures]) -> list[float]:
-    """Return how long each pretraining took; several steps may begin from one."""
-    begun = [result["figures"]["pretraining"] for result in done if result["figures"].get("pretraining")]
-    return list({(each["run"], each["seconds"]): each["seconds"] for each in begun}.values())
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    distinct: list[Any] = []
+    for value in values:
+        if value not in distinct:
+            distinct.append(value)
+    return distinct
 
 
-def study_openings(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yield the openings of the test split that the study's own ledger holds, then those that tested seeds hold."""
-    if (directory / "ledger.json").exists():
-        yield from read_json(directory / "ledger.json")
-    for path in sorted(directory.glob("results/*/seed-*.json")):
-        figures = read_json(path).get("figures", {})
-        if "opening" in figures:
-            yield figures["opening"]
+def pretrainings(results: Iterable[Figures]) -> list[float]:
+    """Return the seconds of each pretraining; several steps may share one."""
+    records = [result["figures"]["pretraining"] for result in results if result["figures"].get("pretraining")]
+    return [record["seconds"] for record in _distinct({key: r[key] for key in ("run", "seconds")} for r in records)]
 
 
 def shared_configurations(done: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return for each kind of step what all its configurations share, as TOML, and what each has of its own."""
+    """Return for each kind of step, as TOML, the options that all its configurations share, and those of each step."""
     kinds: dict[str, dict[str, Any]] = {}
     for name, result in done.items():
         if result["config"]:
             kinds.setdefault(result["kind"], {})[name] = {**tomllib.loads(result["config"]), "step": result["options"]}
-    found = []
+    configurations = []
     for kind, configs in kinds.items():
         first, *others = configs.values()
         shared = {
@@ -117,10 +114,10 @@ def shared_configurations(done: dict[str, dict[str, Any]]) -> list[dict[str, Any
             }
             for name, config in configs.items()
         }
-        found.append(
+        configurations.append(
             {"kind": kind, "shared": _toml(shared), "own": {name: _toml(tables) for name, tables in own.items()}}
         )
-    return found
+    return configurations
 
 
 def _has(config: dict[str, Any], section: str, key: str, value: Any) -> bool:
@@ -128,87 +125,18 @@ def _has(config: dict[str, Any], section: str, key: str, value: Any) -> bool:
 
 
 def _toml(tables: dict[str, Any]) -> str:
-    given = {
+    sections = {
         section: {key: value for key, value in table.items() if value is not None} for section, table in tables.items()
     }
-    written = tomli_w.dumps({section: table for section, table in given.items() if table})
-    return ARRAY.sub(lambda array: "[" + ", ".join(array[1].replace(",\n", "\n").split()) + "]", written)
-
-
-def read_study(directory: Path) -> dict[str, Any]:
-    """Read what a study declared.
-
-    Raises
-    ------
-    RunError
-        There is none, or none that this version can read.
-    """
-    try:
-        declared: dict[str, Any] = read_json(directory / "study.json")
-    except DataError as error:
-        raise RunError(f"{directory} is no study's directory ({error.problem})", "Make one: elman study.") from error
-    return declared
-
-
-def read_result(directory: Path, step: dict[str, str]) -> dict[str, Any]:
-    """Read a step's result; where it is missing, or another configuration's, say so in its place."""
-    path = directory / "results" / f"{step['name']}.json"
-    absent = {"step": step["name"], "kind": step["kind"], "options": {}}
-    try:
-        result: dict[str, Any] = read_json(path)
-        stale = result["digest"] != step["digest"]
-    except (DataError, KeyError, TypeError):
-        return {**absent, "status": "missing", "problem": "There is no result file: not done yet, or lost."}
-    if stale:
-        return {**absent, "status": "missing", "problem": "The result file there is of another configuration."}
-    return result
-
-
-def _steps(study: dict[str, Any]) -> Iterable[dict[str, str]]:
-    return (step for question in study["questions"] for step in question["steps"])
-
-
-def filled(text: str, results: dict[str, Any]) -> str:
-    """Put figures into a question's text; one that is not there is said not to be.
-
-    Raises
-    ------
-    ConfigError
-        The text asks for what cannot be.
-    """
-
-    class Absent(ChainableUndefined):
-        def __str__(self) -> str:
-            return NOT_MEASURED
-
-    environment = SandboxedEnvironment(undefined=Absent)
-    environment.filters |= {name: _or_absent(write, Absent) for name, write in {**FILTERS, "length": len}.items()}
-    try:
-        return environment.from_string(text).render(steps=results).strip()
-    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
-        raise ConfigError(
-            f"The figures in {text.strip()!r} cannot be filled in ({error}).",
-            "Write steps['NAME'] where a name has a dash; docs/study.md says what can stand there.",
-        ) from error
-
-
-def steps_in(text: str) -> set[str]:
-    """Return the names of the steps whose figures a question's text asks for."""
-    tree, steps = SandboxedEnvironment().parse(text), nodes.Name("steps", "load")
-    dotted = {node.attr for node in tree.find_all(nodes.Getattr) if node.node == steps}
-    keys = [node.arg for node in tree.find_all(nodes.Getitem) if node.node == steps]
-    return dotted | {str(key.value) for key in keys if isinstance(key, nodes.Const)}
-
-
-def _or_absent(write: Any, absent: type) -> Any:
-    return lambda value, *arguments: value if isinstance(value, absent) else write(value, *arguments)
+    text = tomli_w.dumps({section: table for section, table in sections.items() if table})
+    return ARRAY.sub(lambda array: "[" + ", ".join(array[1].replace(",\n", "\n").split()) + "]", text)
 
 
 def _question(directory: Path, number: int, question: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
-    """Return a question with what answers it, and its findings: the first sentence of each kind of step."""
+    """Return a question with its groups of steps, and its findings: the first sentence on each kind of step."""
     groups = [*_groups(directory, number, question, results)]
-    said = {group["kind"]: group["reflections"][0] for group in groups if group["reflections"]}
-    findings = [finding for kind, finding in said.items() if kind != "data" or len(said) == 1]
+    first = {group["kind"]: group["reflections"][0] for group in groups if group["reflections"]}
+    findings = [finding for kind, finding in first.items() if kind != "data" or len(first) == 1]
     try:
         text = filled(question["text"], results)
     except ConfigError as error:
@@ -219,38 +147,34 @@ def _question(directory: Path, number: int, question: dict[str, Any], results: d
 def _groups(
     directory: Path, number: int, question: dict[str, Any], results: dict[str, Any]
 ) -> Iterable[dict[str, Any]]:
-    """Yield the steps of a question kind by kind, with their pictures and what they say; each comparison by itself."""
+    """Yield the steps of a question by kind, with their pictures and sentences; each comparison is its own group."""
     kinds = dict.fromkeys(step["kind"] for step in question["steps"])
     for kind in kinds:
-        named = {step["name"]: results[step["name"]] for step in question["steps"] if step["kind"] == kind}
-        for part in [{name: result} for name, result in named.items()] if kind == "comparison" else [named]:
+        of_kind = {step["name"]: results[step["name"]] for step in question["steps"] if step["kind"] == kind}
+        for part in [{name: result} for name, result in of_kind.items()] if kind == "comparison" else [of_kind]:
             done = {name: result["figures"] for name, result in part.items() if result["status"] == "done"}
+            file_name = "-".join(part) if kind == "comparison" else FORMER_KINDS.get(kind, kind)
             yield {
                 "kind": kind,
                 "steps": done,
-                "absent": [result for result in part.values() if result["status"] != "done"],
-                "pictures": [
-                    *_pictures(directory, f"{number}-{'-'.join(part) if kind == 'comparison' else kind}", kind, done)
-                ],
+                "missing": [result for result in part.values() if result["status"] != "done"],
+                "pictures": [*_pictures(directory, f"{number}-{file_name}", kind, done)],
                 "reflections": reflect(kind, done),
                 **_differences(kind, done, results),
             }
 
 
 def _differences(kind: str, steps: Steps, results: Steps) -> dict[str, Any]:
-    """Return the steps that are configured and how they differ; of a comparison, those that are compared, if two."""
+    """Return the configured steps and the options in which they differ; a comparison has them for two steps only."""
     if kind == "comparison":
-        [compared] = list(steps.values()) or [{"order": []}]
-        steps = {row["step"]: {} for row in compared["order"]} if len(compared["order"]) == 2 else {}
-    configured = {
-        name: results[name] for name in steps if results[name].get("config") and not _is_yardstick(results[name])
+        [comparison] = list(steps.values()) or [{"order": []}]
+        steps = {row["step"]: {} for row in comparison["order"]} if len(comparison["order"]) == 2 else {}
+    configured = {  # a baseline has a configuration, but uses only its data
+        name: result
+        for name, result in results.items()
+        if name in steps and result["status"] == "done" and result["config"] and not is_baseline(result["figures"])
     }
     return {"configured": [*configured], "differences": differences(configured) if len(configured) > 1 else {}}
-
-
-def _is_yardstick(result: Figures) -> bool:
-    """Return whether a step has the configuration of a network and reads nothing of it but the data."""
-    return "yardstick" in (result["kind"], result["figures"].get("method"))
 
 
 def _pictures(directory: Path, prefix: str, kind: str, steps: dict[str, Any]) -> Iterable[dict[str, str]]:

@@ -1,16 +1,16 @@
-"""Whether two models differ, by figures that belong together.
+"""Tests of whether two models differ.
 
-Which test answers which question:
+Each test covers its own sources of chance:
 
 =========================  ==========================================================================================
-:func:`mcnemar`            one run of each on the same texts: would other texts show the same?
-:func:`paired_bootstrap`   several seeds of each on the same texts: would other seeds and other texts?
-:func:`welch_over_seeds`   several seeds of each: would other seeds, on these very texts?
-:func:`paired_over_seeds`  the same where a seed decides the same for both, such as the folds of the data
-:func:`holm`               several of these at once
+:func:`mcnemar`            one run of each model on the same texts: chance of the texts
+:func:`paired_bootstrap`   several seeds of each model on the same texts: chance of seeds and texts
+:func:`welch_over_seeds`   several seeds of each model on a fixed test set: chance of the seeds
+:func:`paired_over_seeds`  the same where a seed decides the same for both models, for instance the folds of the data
+:func:`holm`               a correction for several tests together
 =========================  ==========================================================================================
 
-A difference is always the first minus the second.
+A difference is always the first model's figure minus the second's.
 """
 
 import math
@@ -25,16 +25,16 @@ from elman.seeding import numpy_generator
 from elman.statistics.intervals import NORMAL_95
 
 AT_ONCE = 2_000_000
-"""Drawn texts that the bootstrap holds in memory together."""
+"""Maximal number of drawn texts that the bootstrap holds in memory at a time."""
 
 
 class Difference(NamedTuple):
-    """The first minus the second, its 95% interval, and the p-value of the hypothesis that there is none.
+    """The first figure minus the second, its 95% interval, and the p-value of the hypothesis that it is zero.
 
     Attributes
     ----------
     standard_error, freedom
-        Where the interval is Student's: of the difference, and the degrees of freedom.
+        Standard error of the difference and degrees of freedom; None if the interval is not Student's.
     """
 
     value: float
@@ -46,16 +46,16 @@ class Difference(NamedTuple):
 
 
 class PairedCounts(NamedTuple):
-    """Two models on the same texts.
+    """The comparison of two models on the same texts.
 
     Attributes
     ----------
     texts
-        How many there were.
+        Number of texts.
     only_first, only_second
-        Those that one of the two alone had right; the others tell nothing of a difference.
+        Number of texts that only the first or only the second model classified correctly.
     difference
-        Of the accuracies.
+        Difference of the accuracies.
     """
 
     texts: int
@@ -65,30 +65,31 @@ class PairedCounts(NamedTuple):
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedCounts:
-    """Compare two models by which of the same texts each had right.
+    """Compare the accuracies of two models on the same texts.
 
-    The p-value is McNemar's (1947), exact: of the texts that only one model had right, the share that is the first's
-    is tested against a half. The interval is that of Agresti and Min (Statistics in Medicine 24, 2005): half a text is
-    added to each of the four kinds. Near the border the two may disagree; the exact test is the more careful one.
+    The p-value is that of McNemar's exact test (1947). It considers the texts that only one model classified correctly
+    and tests whether half of them are the first model's. The interval is that of Agresti and Min (Statistics in
+    Medicine 24, 2005), which adds half a text to each of the four cells. The interval and the p-value may disagree
+    near the significance level; the exact test is the more conservative one.
 
     Parameters
     ----------
     first, second
-        (texts,), whether each text was classified rightly.
+        (texts,), whether each model classified each text correctly.
 
     Raises
     ------
     ConfigError
-        They are not of the same texts, or of none.
+        The arrays have different lengths, or are empty.
 
     >>> first = np.array([True] * 90 + [False] * 10)
     >>> second = np.array([True] * 78 + [False] * 18 + [True] * 4)
-    >>> found = mcnemar(first, second)
-    >>> found.only_first, found.only_second
+    >>> counts = mcnemar(first, second)
+    >>> counts.only_first, counts.only_second
     (12, 4)
-    >>> print(f"{found.difference.value:.2f} ({found.difference.low:.3f} to {found.difference.high:.3f})")
+    >>> print(f"{counts.difference.value:.2f} ({counts.difference.low:.3f} to {counts.difference.high:.3f})")
     0.08 (0.001 to 0.156)
-    >>> round(found.difference.p, 4)
+    >>> round(counts.difference.p, 4)
     0.0768
     """
     from scipy.stats import binomtest  # takes half a second
@@ -104,30 +105,32 @@ def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedCounts
 
 
 def paired_bootstrap(first: ArrayLike, second: ArrayLike, *, seed: int = 0, resamples: int = 10_000) -> Difference:
-    """Compare two models over seeds and texts: drawn again are the seeds of each, and the texts of both together.
+    """Compare the mean scores of two models by a bootstrap over seeds and texts.
 
-    The standard error is that of the two-way ("pigeonhole") bootstrap (Owen, Annals of Applied Statistics 1, 2007). Of
-    S seeds S − 1 are drawn, which keeps the variance between seeds from coming out too small by (S − 1) / S (Rao and
-    Wu, JASA 83, 1988). Interval and p-value are Student's, with the degrees of freedom of Welch and Satterthwaite
-    (Biometrics Bulletin 2, 1946): of few seeds the resamples themselves have too thin tails, the more so where several
-    p-values are corrected together. A model's only seed stands for itself: nothing is then said of other seeds.
+    Each resample draws seeds for each model, and one set of texts for both. The standard error is that of the two-way
+    ("pigeonhole") bootstrap (Owen, Annals of Applied Statistics 1, 2007). A resample draws S − 1 of S seeds, because
+    drawing S would make the variance between seeds too small by the factor (S − 1) / S (Rao and Wu, JASA 83, 1988).
+    The interval and the p-value are Student's, with the degrees of freedom of Welch and Satterthwaite (Biometrics
+    Bulletin 2, 1946): with few seeds the resamples have too thin tails, which matters most when several p-values are
+    corrected together. If a model has one seed only, the result does not cover other seeds of that model.
 
     Parameters
     ----------
     first, second
-        (seeds, texts) of scores whose mean is to be compared: right or wrong, or nats. The numbers of seeds may differ.
+        (seeds, texts), a score for each text, for instance whether it was classified correctly, or its nats. The
+        numbers of seeds may differ.
     seed
-        The resamples follow from it.
+        Seed of the resampling.
 
     Raises
     ------
     ConfigError
-        They are not of the same texts, or of none.
+        The numbers of texts differ, or are zero.
 
     >>> chance = np.random.default_rng(0)
     >>> first, second = chance.random((5, 1000)) < 0.90, chance.random((4, 1000)) < 0.88
-    >>> found = paired_bootstrap(first, second, resamples=1000)
-    >>> found.low < found.value < found.high
+    >>> difference = paired_bootstrap(first, second, resamples=1000)
+    >>> difference.low < difference.value < difference.high
     True
     """
     a, b = (np.atleast_2d(np.asarray(scores, dtype=np.float64)) for scores in (first, second))
@@ -145,7 +148,7 @@ def paired_bootstrap(first: ArrayLike, second: ArrayLike, *, seed: int = 0, resa
 
 
 def _drawn_seeds(scores: NDArray[np.float64], count: int, chance: np.random.Generator) -> NDArray[np.float64]:
-    """Return (count, texts), each row the mean over seeds that are drawn with replacement."""
+    """Return (count, texts): in each row the mean over seeds that were drawn with replacement."""
     seeds = len(scores)
     drawn = max(seeds - 1, 1)
     weights: NDArray[np.float64] = chance.multinomial(drawn, np.full(seeds, 1 / seeds), size=count) / drawn
@@ -153,18 +156,18 @@ def _drawn_seeds(scores: NDArray[np.float64], count: int, chance: np.random.Gene
 
 
 def welch_over_seeds(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Compare two models by a figure of each seed; the variances may differ (Welch, Biometrika 34, 1947).
+    """Compare two models by one figure per seed, without assuming equal variances (Welch, Biometrika 34, 1947).
 
-    It takes the texts as given: what it says holds for these. Where other texts are meant, its intervals are too
-    narrow, the more so the more seeds there are; :func:`paired_bootstrap` is for that.
+    The result holds for the given test texts only. For other texts of the same kind the interval is too narrow, and
+    more so with more seeds; use :func:`paired_bootstrap` for those.
 
     Raises
     ------
     ConfigError
-        One of them has fewer than two seeds.
+        A model has fewer than two seeds.
 
-    >>> found = welch_over_seeds([0.88, 0.89, 0.90], [0.85, 0.87, 0.86])
-    >>> print(f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f}), p = {found.p:.3f}")
+    >>> difference = welch_over_seeds([0.88, 0.89, 0.90], [0.85, 0.87, 0.86])
+    >>> print(f"{difference.value:.3f} ({difference.low:.3f} to {difference.high:.3f}), p = {difference.p:.3f}")
     0.030 (0.007 to 0.053), p = 0.021
     """
     _two_seeds(first, second)
@@ -173,33 +176,33 @@ def welch_over_seeds(first: Sequence[float], second: Sequence[float]) -> Differe
 
 
 def paired_over_seeds(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """Compare two models by a figure of each seed, where what a seed decides is the same for both (Student, 1908).
+    """Compare two models by one figure per seed, where a seed decides the same for both models (Student, 1908).
 
     Raises
     ------
     ConfigError
-        They have not the same number of seeds, or fewer than two.
+        The numbers of seeds differ, or are below two.
 
-    >>> found = paired_over_seeds([0.88, 0.89, 0.90], [0.85, 0.87, 0.86])
-    >>> print(f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f}), p = {found.p:.3f}")
+    >>> difference = paired_over_seeds([0.88, 0.89, 0.90], [0.85, 0.87, 0.86])
+    >>> print(f"{difference.value:.3f} ({difference.low:.3f} to {difference.high:.3f}), p = {difference.p:.3f}")
     0.030 (0.005 to 0.055), p = 0.035
     """
     _two_seeds(first, second)
     if len(first) != len(second):
         raise ConfigError(
-            f"Seeds cannot be paired: there are {len(first)} and {len(second)}.",
-            "Train the same seeds of both, or compare them unpaired.",
+            f"Models with {len(first)} and {len(second)} seeds cannot be paired.",
+            "Train both models with the same seeds, or use welch_over_seeds.",
         )
     gaps = np.subtract(first, second)
     return _by_student(float(gaps.mean()), math.sqrt(_variance_of_mean(gaps)), len(gaps) - 1)
 
 
 def _freedom(samples: Sequence[Sequence[float] | NDArray[np.float64]]) -> float:
-    """Return the degrees of freedom of a sum of means (Welch–Satterthwaite), by what each adds to its variance."""
+    """Return the degrees of freedom of a sum of means (Welch–Satterthwaite)."""
     variances = np.array([_variance_of_mean(values) for values in samples])
     if not variances.any():
         return float(max((len(values) - 1 for values in samples), default=1))
-    shares = variances / variances.sum()  # the squares of the variances themselves may be smaller than any double
+    shares = variances / variances.sum()  # the squares of the variances may underflow
     return float(1 / sum(shares**2 / [len(values) - 1 for values in samples]))
 
 
@@ -210,7 +213,7 @@ def _variance_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float:
 def _by_student(value: float, standard_error: float, freedom: float) -> Difference:
     from scipy.stats import t as student  # takes half a second
 
-    if standard_error == 0:  # the seeds do not vary, so nothing is uncertain
+    if standard_error == 0:  # the seeds do not vary
         return Difference(value, value, value, 1.0 if value == 0 else 0.0, 0.0, freedom)
     margin = float(student.ppf(0.975, freedom)) * standard_error
     p = 2 * float(student.sf(abs(value) / standard_error, freedom))
@@ -218,21 +221,21 @@ def _by_student(value: float, standard_error: float, freedom: float) -> Differen
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values that hold for several tests together (Holm, Scandinavian Journal of Statistics 6, 1979).
+    """Return p-values corrected for several tests (Holm, Scandinavian Journal of Statistics 6, 1979).
 
-    Called significant where they are below α, they are wrong even once with a probability of at most α.
+    If corrected p-values up to α are called significant, the probability of even one false positive is at most α.
 
     Raises
     ------
     ConfigError
-        One is not between 0 and 1.
+        A p-value is not between 0 and 1.
 
     >>> holm([0.01, 0.04, 0.03])
     [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=np.float64)
     if not ((p >= 0) & (p <= 1)).all():
-        raise ConfigError(f"A p-value lies between 0 and 1; among {list(p_values)} one does not.", "Mend it.")
+        raise ConfigError(f"{list(p_values)} are not all p-values.", "Pass numbers between 0 and 1.")
     order = np.argsort(p, kind="stable")
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
@@ -243,8 +246,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _same_texts(first: NDArray[Any], second: NDArray[Any]) -> int:
     if len(first) != len(second) or len(first) == 0:
         raise ConfigError(
-            f"Models are compared on the same texts, not on {len(first)} and {len(second)}.",
-            "Evaluate both on one split.",
+            f"Models evaluated on {len(first)} and {len(second)} texts cannot be compared.",
+            "Evaluate both models on the same texts.",
         )
     return len(first)
 
@@ -252,4 +255,4 @@ def _same_texts(first: NDArray[Any], second: NDArray[Any]) -> int:
 def _two_seeds(first: Sequence[float], second: Sequence[float]) -> None:
     fewest = min(len(first), len(second))
     if fewest < 2:
-        raise ConfigError(f"Of {fewest} seed nothing is known about others.", "Train at least two of each model.")
+        raise ConfigError(f"A model with {fewest} seed has no variance over seeds.", "Train at least two seeds.")

@@ -1,4 +1,4 @@
-"""What the data could have shown: a difference that was not found may be absent, or too small for so few texts."""
+"""Statistical power: a test that finds no difference may have had too few texts to find one."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,30 +6,30 @@ from numpy.typing import NDArray
 from elman.errors import ConfigError
 
 TAIL = 1e-12
-"""Numbers of discordant texts that are less probable than this are left out of a sum."""
+"""Sums leave out numbers of discordant texts beyond this probability in each tail."""
 
 STEPS = 10_000
-"""Into so many equally probable parts the distribution of a standard error is cut."""
+"""Number of equally probable parts into which the distribution of a standard error is divided."""
 
 
 def mcnemar_power(texts: int, discordant: float, difference: float, alpha: float = 0.05) -> float:
-    """Return the probability that the exact McNemar test finds a difference that is there.
+    """Return the probability that McNemar's exact test finds a true difference.
 
     Parameters
     ----------
     texts
-        How many both models read.
+        Number of texts that both models classify.
     discordant
-        The share of texts that one model alone has right.
+        Share of the texts that only one of the models classifies correctly.
     difference
-        Of the accuracies, in size at most ``discordant``.
+        Difference of the accuracies; its absolute value is at most ``discordant``.
     alpha
-        The test finds a difference where its p-value is not above this.
+        Significance level: the test finds a difference if its p-value is at most this.
 
     Raises
     ------
     ConfigError
-        There are no texts, or the shares cannot be.
+        ``texts`` is below 1, or the two shares contradict each other.
 
     >>> round(mcnemar_power(texts=100, discordant=0.3, difference=0.2), 3)
     0.961
@@ -38,14 +38,15 @@ def mcnemar_power(texts: int, discordant: float, difference: float, alpha: float
 
     if texts < 1 or not 0 <= abs(difference) <= discordant <= 1:
         raise ConfigError(
-            f"No two models on {texts} texts differ by {difference} and on a share of {discordant}.",
-            "The difference is at most the share of texts that one model alone has right.",
+            f"{texts} texts with a discordant share of {discordant} and a difference of {difference} are impossible.",
+            "Pass at least one text, and a difference of at most the discordant share.",
         )
     if discordant == 0:
         return 0.0
     fewest, most = (int(end) for end in binom.ppf([TAIL, 1 - TAIL], texts, discordant))
     counts: NDArray[np.int64] = np.arange(fewest, most + 1)
-    # Of n discordant texts the test rejects where one side has at most k, the most with 2 P(X ≤ k) ≤ α, X ~ B(n, ½).
+    # With n discordant texts the test rejects if one side has at most k: the largest k with 2 P(X ≤ k) ≤ α, where
+    # X ~ B(n, ½).
     critical = binom.ppf(alpha / 2, counts, 0.5)
     critical -= binom.cdf(critical, counts, 0.5) > alpha / 2
     share = (discordant + difference) / (2 * discordant)
@@ -56,22 +57,22 @@ def mcnemar_power(texts: int, discordant: float, difference: float, alpha: float
 def smallest_detectable_difference(
     texts: int, discordant: float, power: float = 0.8, alpha: float = 0.05
 ) -> float | None:
-    """Return the least difference of two accuracies that the exact McNemar test would have found so surely.
+    """Return the smallest difference of two accuracies that McNemar's exact test finds with probability ``power``.
 
-    Where even a difference as large as ``discordant`` would be too small, the models are taken to disagree on just as
-    many texts as they differ by. None says that no difference at all could be found: there are too few texts.
+    If even a difference as large as ``discordant`` is too small, the discordant share is raised to the difference.
+    The result is None if there are too few texts to find any difference.
 
     Parameters
     ----------
     texts
-        How many both models read.
+        Number of texts that both models classify.
     discordant
-        The share of texts that one model alone has right: what was seen.
+        Observed share of the texts that only one of the models classifies correctly.
 
     Raises
     ------
     ConfigError
-        There are no texts, or the shares cannot be.
+        ``texts`` is below 1, or ``discordant`` is above 1.
 
     >>> print(f"{smallest_detectable_difference(texts=25_000, discordant=0.08):.4f}")
     0.0050
@@ -87,17 +88,18 @@ def smallest_detectable_difference(
 
 
 def student_power(difference: float, standard_error: float, freedom: float, alpha: float = 0.05) -> float:
-    """Return the probability that a test by Student's t finds a difference that is there.
+    """Return the probability that a test by Student's t finds a true difference.
+
+    The test estimates the standard error from the data; the probability accounts for the error of that estimate.
 
     Parameters
     ----------
     difference
-        Of the means.
+        Difference of the means.
     standard_error, freedom
-        Of the difference (above 0), and the degrees of freedom that it is estimated with: how often the estimate is
-        smaller or greater than the truth is reckoned with.
+        True standard error of the difference (above 0), and the degrees of freedom of its estimate.
     alpha
-        The test finds a difference where its p-value is not above this.
+        Significance level: the test finds a difference if its p-value is at most this.
 
     >>> round(student_power(difference=3.0, standard_error=1.0, freedom=10), 3)
     0.771
@@ -114,12 +116,12 @@ def student_power(difference: float, standard_error: float, freedom: float, alph
 def smallest_difference_by_student(
     standard_error: float, freedom: float, power: float = 0.8, alpha: float = 0.05
 ) -> float:
-    """Return the least difference of two means that a test by Student's t would have found so surely.
+    """Return the smallest difference of two means that a test by Student's t finds with probability ``power``.
 
     Parameters
     ----------
     standard_error, freedom
-        As :class:`~elman.statistics.comparison.Difference` has them: what was seen.
+        Those of the observed :class:`~elman.statistics.comparison.Difference`.
 
     >>> print(f"{smallest_difference_by_student(standard_error=0.005, freedom=10):.4f}")
     0.0155

@@ -29,7 +29,7 @@ from elman.config import Accelerator, RunConfig
 from elman.data.table import READ_FROM
 from elman.errors import ConfigError
 from elman.presets import preset
-from elman.report.study import filled, steps_in
+from elman.report.question_text import filled, steps_in
 from elman.study.kinds import KINDS, Kind
 from elman.tables import build, check_tables, parse_toml
 

@@ -22,7 +22,7 @@ from elman.data.ledger import Opening, openings, record_opening, restore_opening
 from elman.errors import ConfigError, RunError
 from elman.evaluation import LogProbs, predictions
 from elman.files import read_json, write_json, write_text
-from elman.report.study import study_openings
+from elman.report.results import study_openings
 from elman.statistics import SHARE, paired_bootstrap
 from elman.study.classifiers import classifier_summary, measured_classifier, packed_labels
 from elman.study.summary import training, training_figures

@@ -1,94 +1,85 @@
-"""What the figures say, in sentences: functions from figures to text, and nothing else.
+"""Sentences about the figures of a study: functions from figures to text.
 
-No sentence here is true of every result. Each is chosen by the figures, so that a ranking turned around turns the
-conclusion around. Two figures are called different only where the interval of their difference leaves zero out.
+The figures choose each sentence: if they are swapped between two models, the conclusion is swapped too. A difference is
+called significant only if its interval excludes zero.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from elman.report.reflections.classifiers import (
-    best_classifier,
-    best_yardstick,
-    calibrated,
-    leaning,
-    no_better_than_guessing,
-    strength_at_the_edge,
+from elman.report.reflections import (
+    classifiers,
+    comparisons,
+    data,
+    language_models,
+    recurrences,
+    searches,
+    tested,
 )
-from elman.report.reflections.comparisons import gospel, ranking, too_small_to_be_shown
-from elman.report.reflections.data import (
-    leakage,
-    lengths,
-    padding_grows,
-    sorting_helps,
-    validation_shares_films,
-    vocabulary,
-)
-from elman.report.reflections.language_models import (
-    course_verdict,
-    distance_to_floor,
-    generalises,
-    learnt,
-    prompts_continued,
-    temperature_matters,
-)
-from elman.report.reflections.recurrences import (
-    batch_first,
-    elman_equals_torch,
-    faster_than_the_loop,
-    linear_folds,
-    softmax_in_the_loss,
-)
-from elman.report.reflections.searches import (
-    choices_settled,
-    found_best,
-    nothing_better,
-    searched_equally,
-    still_rising,
-    what_mattered,
-)
-from elman.report.reflections.tested import as_expected, best_on_test, expectation, shifted, together_better
-from elman.report.reflections.trainings import clipping_acted, overfitting, pretrained, seeds_differ
-from elman.report.steps import Steps
+from elman.report.results import Steps
 
 REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
-    "data": (validation_shares_films, leakage, lengths, vocabulary),
-    "padding": (padding_grows, sorting_helps),
+    "data": (data.shared_films, data.leakage, data.lengths, data.vocabulary),
+    "padding": (data.padding_by_batch_size, data.sorting_by_length),
     "classifier": (
-        best_classifier,
-        no_better_than_guessing,
-        pretrained,
-        seeds_differ,
-        overfitting,
-        calibrated,
-        leaning,
-        clipping_acted,
+        classifiers.best_classifier,
+        classifiers.no_better_than_guessing,
+        classifiers.pretraining,
+        classifiers.range_over_seeds,
+        classifiers.overfitting,
+        classifiers.calibration,
+        classifiers.more_frequent_error,
+        classifiers.clipping,
     ),
-    "recurrence": (elman_equals_torch, faster_than_the_loop, batch_first, linear_folds, softmax_in_the_loss),
-    "hypothesis": (expectation,),
-    "final": (best_on_test, as_expected, shifted, pretrained, seeds_differ),
-    "ensemble": (together_better,),
-    "search": (found_best, nothing_better, searched_equally, still_rising, what_mattered, choices_settled),
-    "yardstick": (best_yardstick, no_better_than_guessing, strength_at_the_edge),
+    "recurrence": (
+        recurrences.equality_with_torch,
+        recurrences.speed,
+        recurrences.batch_first,
+        recurrences.folded_linear,
+        recurrences.softmax_in_the_loss,
+    ),
+    "preregistration": (tested.expected_order,),
+    "test-evaluation": (
+        tested.best_on_test,
+        tested.agreement_with_expectation,
+        tested.shift_from_validation,
+        classifiers.pretraining,
+        classifiers.range_over_seeds,
+    ),
+    "ensemble": (tested.ensembles_against_single_seeds,),
+    "search": (
+        searches.best_trials,
+        searches.initial_settings_best,
+        searches.equal_budgets,
+        searches.best_in_last_quarter,
+        searches.most_important_options,
+        searches.settled_choices,
+    ),
+    "baseline": (
+        classifiers.best_baseline,
+        classifiers.no_better_than_guessing,
+        classifiers.strength_at_range_limit,
+    ),
     "language-model": (
-        distance_to_floor,
-        learnt,
-        course_verdict,
-        temperature_matters,
-        prompts_continued,
-        generalises,
-        clipping_acted,
+        language_models.distance_to_floor,
+        language_models.grammatical_share,
+        language_models.course_check,
+        language_models.best_temperature,
+        language_models.continued_prompts,
+        language_models.length_generalization,
+        classifiers.clipping,
     ),
-    "comparison": (gospel, ranking, too_small_to_be_shown),
+    "comparison": (comparisons.course_order, comparisons.ranking, comparisons.smallest_detectable),
 }
-"""What is said of each kind; of classifiers and language models of all steps together, of the others of each."""
+"""The sentences on each kind of step, in order; an empty one is left out."""
 
-TOGETHER = ("classifier", "language-model", "yardstick", "search", "hypothesis", "final", "ensemble")
+TOGETHER = ("classifier", "language-model", "baseline", "search", "preregistration", "test-evaluation", "ensemble")
+"""Kinds whose sentences are about all steps of a question together."""
 
 
 def reflect(kind: str, steps: Steps) -> list[str]:
-    """Return the sentences on steps of one kind; the first is the finding."""
+    """Return the sentences on the steps of one kind; the first is the main finding."""
     if not steps:
         return []
-    about: list[Any] = [steps] if kind in TOGETHER else list(steps.values())
-    return [said for figures in about for function in REFLECTIONS[kind] if (said := function(figures))]
+    groups: list[Any] = [steps] if kind in TOGETHER else list(steps.values())
+    return [sentence for group in groups for function in REFLECTIONS[kind] if (sentence := function(group))]

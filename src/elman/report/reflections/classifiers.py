@@ -1,92 +1,168 @@
-"""What the figures say of classifiers and of their yardsticks, on validation."""
+"""Sentences about classifiers and baselines: how they were trained, and their accuracy on validation."""
 
-from elman.formatting import count, listed, percent, plain, with_interval
-from elman.report.steps import Figures, Steps, better_than_guessing
+from elman.formatting import by_group, count, listed, percent, plain, spread, with_interval
+from elman.progress import seconds
+from elman.report.results import Figures, Steps, better_than_guessing, is_baseline
 
-MOST_NAMED = 5
-"""More names in one sentence are no longer read."""
+MAX_NAMES = 5
+"""A sentence that would list more names gives their number."""
 
 ALPHA = 0.05
-"""More than chance is what chance does in fewer cases than this."""
+"""Significance level."""
 
 
 def best_classifier(steps: Steps) -> str:
-    """Name the classifier of the highest accuracy, with its interval."""
+    """Name the classifier with the highest validation accuracy."""
     return highest(steps, "val_accuracy", "validation")
 
 
 def highest(steps: Steps, measure: str, split: str) -> str:
+    """Name the model with the highest accuracy on a split, with its interval."""
     best = max(steps, key=lambda name: steps[name]["summary"][measure]["mean"])
-    accuracy = steps[best]["summary"][measure]
-    others = listed(list(steps)) if len(steps) <= MOST_NAMED else f"all {count(len(steps))}"
-    highest = f", the highest of {others}" if len(steps) > 1 else ""
-    return f"{best} classifies {with_interval(accuracy)} of the {split} texts rightly{highest}."
+    sentence = f"{best} classifies {with_interval(steps[best]['summary'][measure])} of the {split} texts correctly"
+    others = listed(list(steps)) if len(steps) <= MAX_NAMES else f"all {count(len(steps))} models"
+    return sentence + (f", the highest share among {others}." if len(steps) > 1 else ".")
 
 
-def best_yardstick(steps: Steps) -> str:
-    """Name the yardstick of the highest accuracy: what a network has to beat."""
-    best = max(steps, key=lambda name: steps[name]["summary"]["val_accuracy"]["mean"])
-    accuracy = steps[best]["summary"]["val_accuracy"]
-    return f"The yardstick to beat is {best}: {with_interval(accuracy)} of the validation texts."
+def best_baseline(steps: Steps) -> str:
+    """Name the baseline with the highest validation accuracy."""
+    return f"The best baseline: {best_classifier(steps)}"
 
 
-def strength_at_the_edge(steps: Steps) -> str:
-    """Say where the strength that was chosen is the least or the greatest that was tried."""
-    said = []
-    for name, found in steps.items():
-        strengths = [row["strength"] for row in found["tried"]]
-        if len(strengths) > 1 and found["strength"] in (min(strengths), max(strengths)):
-            which = "least" if found["strength"] == min(strengths) else "greatest"
-            said.append(f"the C of {name}, {plain(found['strength'])}, is the {which} that was tried")
-    return f"A better value may lie beyond: {'; '.join(said)}." if said else ""
+def strength_at_range_limit(steps: Steps) -> str:
+    """Name the baselines whose chosen regularization strength is the smallest or the largest that was tried."""
+    limits = []
+    for name, figures in steps.items():
+        strengths = [row["strength"] for row in figures["tried"]]
+        if len(strengths) > 1 and figures["strength"] in (min(strengths), max(strengths)):
+            limit = "smallest" if figures["strength"] == min(strengths) else "largest"
+            limits.append(f"the {limit} value tried for {name} ({plain(figures['strength'])})")
+    return f"The best C is {'; '.join(limits)}. A better value may be outside the range." if limits else ""
 
 
 def no_better_than_guessing(steps: Steps) -> str:
-    """Name the classifiers whose interval does not lie above the accuracy of guessing, but the one that is a guess."""
-    guessing = [
+    """Name the classifiers whose accuracy is not above guessing, except a baseline that always predicts one class."""
+    names = [
         name
-        for name, found in steps.items()
-        if not better_than_guessing(found["summary"]["val_accuracy"], found) and not _is_a_guess(found)
+        for name, figures in steps.items()
+        if not better_than_guessing(figures["summary"]["val_accuracy"], figures)
+        and not (is_baseline(figures) and _predicts_one_class(figures))
     ]
-    return f"Of {listed(guessing)} it cannot be said that it does better than guessing a class." if guessing else ""
+    return f"The accuracy of {listed(names)} is not significantly above guessing a class." if names else ""
 
 
-def _is_a_guess(found: Figures) -> bool:
-    """Return whether it is a yardstick that says one class of every text."""
-    return "tried" in found and sum(map(any, zip(*found["by_seed"][0]["confusion"], strict=True))) == 1
+def _predicts_one_class(figures: Figures) -> bool:
+    return sum(map(any, zip(*figures["by_seed"][0]["confusion"], strict=True))) == 1
 
 
-def calibrated(steps: Steps) -> str:
-    """Say of the classifiers whether they are as sure as they are right."""
-    by_direction: dict[str, list[str]] = {"surer than they are right": [], "less sure than they are right": []}
-    over, under = by_direction.values()
-    for name, found in steps.items():
-        bins = [part for seed in found["by_seed"] for part in seed["calibration"]["bins"]]
+def calibration(steps: Steps) -> str:
+    """Compare the mean confidence of the classifiers with their accuracy."""
+    groups: dict[str, list[str]] = {"higher than": [], "lower than": [], "equal to": []}
+    for name, figures in steps.items():
+        bins = [part for seed in figures["by_seed"] for part in seed["calibration"]["bins"]]
         gap = sum(part["sequences"] * (part["confidence"] - part["accuracy"]) for part in bins)
-        error = found["summary"]["val_calibration_error"]["mean"]
-        (over if gap > 0 else under).append(f"{name} {percent(error)}")
-    said = [
-        f"on average {way} (expected calibration error: {listed(names)})"
-        for way, names in by_direction.items()
-        if names
-    ]
-    return f"The models are {'; '.join(said)}."
+        groups["higher than" if gap > 0 else "lower than" if gap < 0 else "equal to"].append(name)
+    parts = {f"{relation} the accuracy": names for relation, names in groups.items()}
+    return f"The mean confidence is {by_group(parts)}."
 
 
-def leaning(steps: Steps) -> str:
-    """Say which of two classes is taken for the other more often, where that is more than chance in every run."""
+def more_frequent_error(steps: Steps) -> str:
+    """Name the class of two that is misclassified significantly more often, if it is the same in every run."""
     from scipy.stats import binomtest  # takes half a second
 
-    said = []
-    for name, found in steps.items():
-        if len(found["class_names"]) != 2:
+    parts = []
+    for name, figures in steps.items():
+        if len(figures["class_names"]) != 2:
             continue
-        missed = [(seed["confusion"][0][1], seed["confusion"][1][0]) for seed in found["by_seed"]]
+        errors = [(seed["confusion"][0][1], seed["confusion"][1][0]) for seed in figures["by_seed"]]
         for more, less in ((0, 1), (1, 0)):
-            if all(run[more] > run[less] and binomtest(run[more], sum(run)).pvalue <= ALPHA for run in missed):
-                names, times = found["class_names"], [count(sum(run[way] for run in missed)) for way in (more, less)]
-                said.append(
-                    f"{name} takes {names[more]} texts for {names[less]} more often ({times[0]} ×) than the other way"
-                    f" around ({times[1]} ×)"
+            if all(run[more] > run[less] and binomtest(run[more], sum(run)).pvalue <= ALPHA for run in errors):
+                classes, totals = figures["class_names"], [sum(run[true] for run in errors) for true in (more, less)]
+                parts.append(
+                    f"{name} misclassifies {classes[more]} texts more often than {classes[less]} texts"
+                    f" ({count(totals[0])} and {count(totals[1])} errors)"
                 )
-    return f"More than by chance, in every run, {'; '.join(said)}." if said else ""
+    return f"In every run the difference is significant: {'; '.join(parts)}." if parts else ""
+
+
+def overfitting(steps: Steps) -> str:
+    """Name the classifiers whose validation loss rose while their training loss still fell."""
+    turned = {name: epoch for name, figures in steps.items() if (epoch := _turning_point(figures))}
+    lowest_last = [name for name, figures in steps.items() if len(figures["epochs"]) > 1 and _ends_lowest(figures)]
+    rising = [name for name, epoch in turned.items() if _accuracy_rises_after(steps[name], epoch)]
+    sentences = []
+    if turned:
+        points = listed([f"{name} after epoch {count(epoch)}" for name, epoch in turned.items()])
+        sentences.append(f"Overfitting: the validation loss rose while the training loss still fell, for {points}.")
+    if rising:
+        sentences.append(
+            f"The accuracy of {listed(rising)} rose nevertheless: the loss also depends on how confident errors are."
+        )
+    if lowest_last:
+        sentences.append(f"No overfitting yet: the validation loss of {listed(lowest_last)} ended at its lowest value.")
+    return " ".join(sentences)
+
+
+def _losses(figures: Figures) -> list[float]:
+    return [entry["val_cross_entropy_nats"]["mean"] for entry in figures["epochs"]]
+
+
+def _ends_lowest(figures: Figures) -> bool:
+    return _losses(figures)[-1] == min(_losses(figures))
+
+
+def _turning_point(figures: Figures) -> int:
+    """Return the epoch after which the validation loss rose while the training loss fell; 0 if there is none."""
+    entries, val = figures["epochs"], _losses(figures)
+    train = [entry["train_loss_nats"]["mean"] for entry in entries]
+    lowest = min(range(len(val)), key=val.__getitem__)
+    return lowest + 1 if val[-1] > val[lowest] and train[-1] < train[lowest] else 0
+
+
+def _accuracy_rises_after(figures: Figures, epoch: int) -> bool:
+    """Return whether the accuracy is higher after the last epoch than after this one, counted from 1."""
+    accuracies = [entry["val_accuracy"]["mean"] for entry in figures["epochs"]]
+    return bool(accuracies[-1] > accuracies[epoch - 1])
+
+
+def range_over_seeds(steps: Steps) -> str:
+    """Name the model whose accuracy varies most over its seeds."""
+    accuracies = {
+        name: accuracy
+        for name, figures in steps.items()
+        if (accuracy := figures["summary"].get("test_accuracy") or figures["summary"]["val_accuracy"])["interval"]
+        == "seeds"
+    }
+    if not accuracies:
+        return ""
+    widest = max(accuracies, key=lambda name: accuracies[name]["most"] - accuracies[name]["least"])
+    least, most = (percent(accuracies[widest][end]) for end in ("least", "most"))
+    return f"The widest range of accuracy over the seeds of one model is {least} to {most} ({widest})."
+
+
+def pretraining(steps: Steps) -> str:
+    """Say how long the models were pretrained."""
+    parts = [
+        f"{seconds(pretraining['seconds'])} ({name})"
+        for name, figures in steps.items()
+        if (pretraining := figures.get("pretraining"))
+    ]
+    return (
+        f"Pretraining on texts without labels took {listed(parts)}. It ran once for all seeds of a model, and the"
+        " training time does not include it."
+        if parts
+        else ""
+    )
+
+
+def clipping(steps: Steps) -> str:
+    """Say how often clipping shortened the gradient."""
+    shares = {name: figures["clipped_share"] for name, figures in steps.items()}
+    clipped = {name: share for name, share in shares.items() if share is not None}
+    free = [name for name, share in shares.items() if share is None and not steps[name].get("grad_clip_norm")]
+    sentences = []
+    if clipped:
+        sentences.append(f"Clipping shortened the gradient in {spread(clipped, percent)} of the logged updates.")
+    if free:
+        sentences.append(f"The gradients of {listed(free)} were not clipped.")
+    return " ".join(sentences)

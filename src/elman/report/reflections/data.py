@@ -1,100 +1,97 @@
-"""What the figures say of the data, and of padding."""
+"""Sentences about the data and about padding."""
 
 from elman.formatting import count, percent, plain, tenths
-from elman.report.steps import Figures
+from elman.report.results import Figures
 
 
-def leakage(found: Figures) -> str:
-    """Say whether what a model is measured on was trained on."""
-    if "duplicates" not in found:
-        share = found.get("val_in_train_share")
+def leakage(figures: Figures) -> str:
+    """Say how many validation and test texts are identical to a training text."""
+    if "duplicates" not in figures:
+        share = figures.get("val_in_train_share")
         if share is None:
             return ""
         if share == 0:
-            return "No validation string occurs among the training strings."
+            return "No validation string occurs in the training strings."
         return (
-            f"{percent(share)} of the validation strings occur among the training strings too; the most frequent one"
-            f" is {percent(found['most_frequent_share'])} of these. A language that repeats itself so much cannot be"
-            " judged by strings that were held out: the excess over the floor and strings that are longer than those"
-            " of training tell more."
+            f"{percent(share)} of the validation strings also occur in the training strings, where the most frequent"
+            f" string has a share of {percent(figures['most_frequent_share'])}. A string that was trained on does not"
+            " test whether a model generalizes; the excess over the floor and longer strings than those of training do."
         )
-    repeated = found["duplicates"]
-    if repeated["across_splits"] == repeated["val_in_train"] == 0:
-        return "No text of validation or test stands word for word in what is trained on."
+    duplicates = figures["duplicates"]
+    if duplicates["across_splits"] == duplicates["val_in_train"] == 0:
+        return "No validation or test text is identical to a training text."
     return (
-        f"{count(repeated['val_in_train'])} validation texts stand word for word in what is trained on, and"
-        f" {count(repeated['across_splits'])} test texts in train; on these a model may remember instead of judge, so"
-        " figures may be too good, by at most so many texts."
+        f"{count(duplicates['val_in_train'])} validation texts are identical to a text that models are trained on, and"
+        f" {count(duplicates['across_splits'])} test texts to a text in train. A model may remember the labels of these"
+        " texts, so the accuracy may be too high by up to this number of texts."
     )
 
 
-def validation_shares_films(found: Figures) -> str:
-    """Say whether validation tells of films that are trained on, more than the test does, and what that is worth."""
-    films = found.get("films")
+def shared_films(figures: Figures) -> str:
+    """Say how many texts are about a film that is trained on, and what the film alone predicts."""
+    films = figures.get("films")
     if films is None:
         return ""
     val, test = films["val"]["share"], films["test"]["share"]
-    shares = (
-        f"{percent(val)} of the validation texts tell of a film that is trained on too, and {percent(test)} of the test"
-        " texts"
+    sentence = (
+        f"{percent(val)} of the validation texts and {percent(test)} of the test texts are about a film that the"
+        " training texts are about too."
     )
     if val <= test:
-        return f"{shares}, so what a model remembers of films helps it on validation no more often than on the test."
+        return f"{sentence} Remembering films helps a model no more often on validation than on the test."
     return (
-        f"{shares}. Who knows nothing but the film, says what most training texts on it say, and else guesses, is right"
-        f" about {percent(films['val_by_film'])} of the validation texts. So a model that remembers films is helped"
-        " there by what will not help it on the test: validation promises too much."
+        f"{sentence} A baseline that sees only the film is right on {percent(films['val_by_film'])} of the validation"
+        " texts: it predicts the majority class of the film's training texts, and guesses if there is none. The"
+        " validation accuracy of a model that remembers films is therefore too high for the test."
     )
 
 
-def lengths(found: Figures) -> str:
-    """Say how uneven the lengths are."""
-    train = found["splits"]["train"]
+def lengths(figures: Figures) -> str:
+    """Say how much the lengths differ."""
+    train = figures["splits"]["train"]
     longest, median = train["length_max"], train["length_median"]
     if longest == train["length_min"]:
-        return f"All texts have the same length, {count(longest)} tokens, so none needs padding."
+        return f"All training texts have {count(longest)} tokens, so none needs padding."
     return (
-        f"Half of the training texts have {plain(median)} tokens or fewer, the longest {count(longest)}: whatever"
-        " stands in a batch with that one is padded to its length."
+        f"Half of the training texts have at most {plain(median)} tokens, and the longest has {count(longest)}. All"
+        " texts of a batch are padded to its longest text."
     )
 
 
-def vocabulary(found: Figures) -> str:
-    """Say how the number of embeddings follows from the vocabulary."""
-    what = "word" if found["level"] == "word" else "symbol"
-    labelled = "test" in found["splits"]
-    where = "occurs in the texts of training, validation and test" if labelled else "occurs"
-    said = (
-        f"An embedding is a table with a row for every id: {count(found['vocab_size'])} rows here, one for each"
-        f" {what} that {where}, and one for each of the specials .pad, .start, .end and .unk."
+def vocabulary(figures: Figures) -> str:
+    """Say how the vocabulary determines the size of the embedding table."""
+    token = "word" if figures["level"] == "word" else "symbol"
+    labeled = "test" in figures["splits"]
+    place = "in the texts of training, validation and test" if labeled else "in the texts"
+    sentence = (
+        f"The embedding table has {count(figures['vocab_size'])} rows: one for each {token} that occurs {place}, and"
+        " one for each special token (.pad, .start, .end and .unk)."
     )
-    alone = f" Labelled texts alone never train the row of a {what} that only the test holds."
-    return said + (alone if labelled else "")
+    test_only = f" Training on labeled texts alone never trains the row of a {token} that only the test contains."
+    return sentence + (test_only if labeled else "")
 
 
-def padding_grows(found: Figures) -> str:
-    """Say whether padding grows with the batch, by how much, and why."""
-    rows = sorted(found["rows"], key=lambda row: row["batch_size"])
+def padding_by_batch_size(figures: Figures) -> str:
+    """Compare the share of padding in the smallest and in the largest batches."""
+    rows = sorted(figures["rows"], key=lambda row: row["batch_size"])
     first, last = rows[0], rows[-1]
+    ends = (
+        f"from {percent(first['random'])} at batch size {count(first['batch_size'])} to {percent(last['random'])} at"
+        f" batch size {count(last['batch_size'])}"
+    )
     if not last["random"] > first["random"]:
-        return (
-            f"Padding does not grow with the batch here: {percent(first['random'])} with a batch of"
-            f" {count(first['batch_size'])}, {percent(last['random'])} with one of {count(last['batch_size'])}."
-        )
+        return f"Padding does not grow with the batch size here: it goes {ends}."
     return (
-        f"Drawn at random, batches of {count(first['batch_size'])} are {percent(first['random'])} padding, batches of"
-        f" {count(last['batch_size'])} {percent(last['random'])}: the more texts share a batch, the longer the longest"
-        f" of them ({tenths(last['mean_longest'])} tokens on average, where a text has"
-        f" {tenths(found['mean_length'])}), and all are padded to it."
+        f"In random batches padding grows {ends}. All texts of a batch are padded to its longest text, and with more"
+        f" texts that one is longer: {tenths(last['mean_longest'])} tokens on average at the largest batch size, where"
+        f" the mean length of a text is {tenths(figures['mean_length'])}."
     )
 
 
-def sorting_helps(found: Figures) -> str:
-    """Say what sorting by length does to padding, at the largest batch."""
-    last = max(found["rows"], key=lambda row: row["batch_size"])
+def sorting_by_length(figures: Figures) -> str:
+    """Say how sorting by length changes the padding of the largest batches."""
+    last = max(figures["rows"], key=lambda row: row["batch_size"])
+    change, size = f"from {percent(last['random'])} to {percent(last['sorted'])}", count(last["batch_size"])
     if last["sorted"] < last["random"]:
-        return (
-            f"Sorted by length, batches of {count(last['batch_size'])} are {percent(last['sorted'])} padding instead of"
-            f" {percent(last['random'])}."
-        )
-    return f"Sorting by length saves nothing here: {percent(last['sorted'])} of the batches is padding all the same."
+        return f"Sorting by length reduces padding {change} at batch size {size}."
+    return f"Sorting by length does not reduce padding here: it goes {change} at batch size {size}."

@@ -1,111 +1,126 @@
-"""What the figures say of language models."""
+"""Sentences about language models."""
 
-from elman.formatting import count, excess, listed, nats, percent, plain, with_interval
-from elman.report.steps import Steps
+from elman.formatting import by_group, count, excess, listed, nats, percent, plain, spread, with_interval
+from elman.report.results import Steps
 
 HELD = 0.99
-"""The share of prefixes at which a model must tell what may follow, to be said to hold at that length."""
+"""Share of prefixes from which a model counts as correct at a length."""
 
 GOOD = 0.99
-"""The share of grammatical samples from which on a model is said to have learnt its language."""
+"""Share of grammatical samples that counts as a learned language."""
 
 
 def distance_to_floor(steps: Steps) -> str:
     """Say how far each language model is from the best possible one."""
-    said = []
-    for name, found in steps.items():
-        if "excess_nats_per_token" not in found["summary"]:
-            bits = found["summary"]["val_bits_per_token"]
-            unit = "character" if found["data"]["level"] == "char" else "word"
-            said.append(f"{name} needs {with_interval(bits, nats)} bits a {unit} of validation")
-            continue
-        figure, floor = found["summary"]["excess_nats_per_token"], found["summary"]["floor_nats_per_token"]["mean"]
-        distance = f"{with_interval(figure, excess)} nats a token above the floor of {nats(floor)}"
-        within_chance = (figure["low"] is None or figure["low"] <= 0) and all(
-            seed["grade"]["fresh"]["excess_low"] <= 0 for seed in found["by_seed"]
+    sentences = []
+    formal = {name: figures for name, figures in steps.items() if "excess_nats_per_token" in figures["summary"]}
+    excesses = {name: figures["summary"]["excess_nats_per_token"] for name, figures in formal.items()}
+    if len(formal) == 1:
+        [(name, figures)] = formal.items()
+        floor = excess(figures["summary"]["floor_nats_per_token"]["mean"])
+        sentences.append(
+            f"The excess of {name} over the floor of {floor} is {with_interval(excesses[name], excess)} nats per token."
         )
-        same = ", no more than chance explains: it cannot be told from the generator" if within_chance else ""
-        said.append(f"{name} is {distance}{same}")
-    return "; ".join(said) + "."
+    elif formal:
+        means = {name: figure["mean"] for name, figure in excesses.items()}
+        sentences.append(f"The excess over the floor is {spread(means, excess)} nats per token.")
+    within_chance = [
+        name
+        for name, figure in excesses.items()
+        if (figure["low"] is None or figure["low"] <= 0)
+        and all(seed["grade"]["fresh"]["excess_low"] <= 0 for seed in formal[name]["by_seed"])
+    ]
+    if within_chance:
+        sentences.append(f"The excess of {listed(within_chance)} is not significant.")
+    for name, figures in steps.items():
+        if name not in formal:
+            unit = "character" if figures["data"]["level"] == "char" else "word"
+            bits = with_interval(figures["summary"]["val_bits_per_token"], nats)
+            sentences.append(f"{name} needs {bits} bits per {unit} on validation.")
+    return " ".join(sentences)
 
 
-def learnt(steps: Steps) -> str:
-    """Say which language models write grammatical strings, by many samples."""
-    shares = {
-        name: found["summary"]["grammatical_share"]
-        for name, found in steps.items()
-        if "grammatical_share" in found["summary"]
-    }
-    good = [f"{name} {with_interval(share)}" for name, share in shares.items() if share["mean"] >= GOOD]
-    bad = [f"{name} {with_interval(share)}" for name, share in shares.items() if share["mean"] < GOOD]
-    said = [f"{percent(GOOD)} of the samples or more are grammatical: {listed(good)}."] if good else []
-    return " ".join(
-        said + ([f"Fewer than {percent(GOOD)} of the samples are grammatical: {listed(bad)}."] if bad else [])
-    )
+def grammatical_share(steps: Steps) -> str:
+    """Say which language models write grammatical strings."""
+    groups: dict[str, list[str]] = {f"at least {percent(GOOD)}": [], f"below {percent(GOOD)}": []}
+    good, bad = groups.values()
+    for name, figures in steps.items():
+        if "grammatical_share" in figures["summary"]:
+            (good if figures["summary"]["grammatical_share"]["mean"] >= GOOD else bad).append(name)
+    return f"The share of grammatical samples is {by_group(groups)}." if good or bad else ""
 
 
-def course_verdict(steps: Steps) -> str:
-    """Hold the course's verdict, a majority of ten samples by its own check, to that of many samples."""
-    said = []
-    for name, found in steps.items():
-        history = [entry for entry in found["samples_by_epoch"] if entry["first_ten"]]
-        if not history or "grammatical_share" not in found["summary"]:
+def course_check(steps: Steps) -> str:
+    """Compare the course's check, a majority of ten samples, with the share in many samples."""
+    passes: dict[str, list[str]] = {}
+    agreement: dict[str, list[str]] = {}
+    for name, figures in steps.items():
+        history = [entry for entry in figures["samples_by_epoch"] if entry["first_ten"]]
+        if not history or "grammatical_share" not in figures["summary"]:
             continue
         first = next((entry["epoch"] for entry in history if _majority(entry["first_ten"])), None)
-        last, share = history[-1], found["summary"]["grammatical_share"]["mean"]
-        agrees = _majority(last["first_ten"]) == (share > 0.5)
-        passes = f"passes after epoch {count(first)} for the first time" if first else "passes after no epoch"
-        of_all = f"of all {count(found['samples_judged'])} samples {percent(share)} are grammatical"
-        verdict = "agrees with its last verdict" if agrees else "contradicts its last verdict"
-        said.append(f"{name} {passes} (of {count(last['epoch'])}); {of_all}, which {verdict}")
-    return f"By the course's check, whether most of ten samples are right: {'; '.join(said)}." if said else ""
+        epoch = f"after epoch {count(first)} of" if first else "in none of the epochs up to"
+        passes.setdefault(f"{epoch} {count(history[-1]['epoch'])}", []).append(name)
+        share = figures["summary"]["grammatical_share"]["mean"]
+        agrees = "agrees with" if _majority(history[-1]["first_ten"]) == (share > 0.5) else "contradicts"
+        agreement.setdefault(f"{agrees} the share in {count(figures['samples_judged'])} samples", []).append(name)
+    return (
+        f"The course checks whether more than half of ten samples are correct. This is first so {by_group(passes)}. The"
+        f" last check {by_group(agreement)}."
+        if passes
+        else ""
+    )
 
 
 def _majority(ten: dict[str, int]) -> bool:
     return 2 * ten.get("equal_counts", ten["grammatical"]) > ten["samples"]
 
 
-def temperature_matters(steps: Steps) -> str:
-    """Say at which temperature most samples are grammatical, and what the highest does."""
-    said = []
-    for name, found in steps.items():
-        rows = found.get("temperatures")
-        if not rows:
-            continue
-        best = max(rows, key=lambda row: row["grammatical_share"]["mean"])
-        hot = max(rows, key=lambda row: row["temperature"])
-        share = percent(best["grammatical_share"]["mean"])
-        text = f"{name} writes most grammatical strings at temperature {plain(best['temperature'])} ({share})"
-        if hot is not best:
-            text += f", and {percent(hot['grammatical_share']['mean'])} at {plain(hot['temperature'])}"
-        said.append(text)
-    return f"{'; '.join(said)}." if said else ""
+def best_temperature(steps: Steps) -> str:
+    """Say at which temperature the share of grammatical samples is highest, and how high it is at the last one."""
+    best: dict[str, list[str]] = {}
+    hottest = {}
+    for name, figures in steps.items():
+        if rows := figures.get("temperatures"):
+            highest = max(rows, key=lambda row: row["grammatical_share"]["mean"])
+            best.setdefault(f"at temperature {plain(highest['temperature'])}", []).append(name)
+            hottest[name] = max(rows, key=lambda row: row["temperature"])["grammatical_share"]["mean"]
+    return (
+        f"The share of grammatical samples is highest {by_group(best)}. At the highest temperature it is"
+        f" {spread(hottest, percent)}."
+        if best
+        else ""
+    )
 
 
-def generalises(steps: Steps) -> str:
-    """Say how far beyond the lengths of training each model tells what may follow from what may not."""
-    said = []
-    for name, found in steps.items():
-        known = found.get("generalisation")
-        for key, what in (("by_length", "long"), ("by_depth", "deep")):
-            rows = known.get(key, []) if known else []
-            broken = next((row for row in rows if row["accuracy"]["mean"] < HELD), None)
-            if rows and broken is None:
-                most = f"{count(rows[-1]['factor'])} times as {what} as in training, the most that was tried"
-                said.append(f"{name} holds up to {most}")
-            elif broken:
-                where = f"{count(broken['factor'])} times as {what} as in training"
-                said.append(f"{name} fails at {where} ({percent(broken['accuracy']['mean'])})")
-    if not said:
-        return ""
-    return f"Telling what may follow from what may not at {percent(HELD)} of the prefixes or more: {'; '.join(said)}."
+def length_generalization(steps: Steps) -> str:
+    """Say up to which length and depth each model separates possible from impossible next symbols."""
+    groups: dict[str, list[str]] = {}
+    for name, figures in steps.items():
+        by_factor = figures.get("generalisation") or {}
+        for key, size in (("by_length", "length"), ("by_depth", "depth")):
+            rows = by_factor.get(key, [])
+            failed = next((row for row in rows if row["accuracy"]["mean"] < HELD), None)
+            if failed:
+                share = percent(failed["accuracy"]["mean"])
+                label = f"not at {count(failed['factor'])} times the {size} of training ({share})"
+            elif rows:
+                label = f"up to {count(rows[-1]['factor'])} times the {size} of training, the most that was tried,"
+            if rows:
+                groups.setdefault(label, []).append(name)
+    return (
+        f"Possible and impossible next symbols are separated at {percent(HELD)} of the prefixes or more:"
+        f" {by_group(groups)}."
+        if groups
+        else ""
+    )
 
 
-def prompts_continued(steps: Steps) -> str:
-    """Say how many strings are grammatical that go on from a prompt."""
-    said = [
-        f"{name} {with_interval(row['grammatical_share'])} from a prompt of {count(row['symbols'])} symbols"
-        for name, found in steps.items()
-        for row in found.get("prompts", [])
+def continued_prompts(steps: Steps) -> str:
+    """Say how many samples that continue a prompt are grammatical."""
+    parts = [
+        f"{with_interval(row['grammatical_share'])} after a prompt of {count(row['symbols'])} symbols ({name})"
+        for name, figures in steps.items()
+        for row in figures.get("prompts", [])
     ]
-    return f"Grammatical strings among those that go on from a prompt: {'; '.join(said)}." if said else ""
+    return f"The share of grammatical samples is {'; '.join(parts)}." if parts else ""

@@ -1,4 +1,4 @@
-"""What the results cannot show: a function from a study's results to a sentence, or to none, for each limit."""
+"""Limits of the results: for each limit, a function from a study's results to a sentence, or to an empty string."""
 
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from elman.formatting import count, listed, percent
-from elman.report.steps import Figures
+from elman.report.results import Figures, is_baseline
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a study came to.
+    """The results of a study.
 
     Attributes
     ----------
     study
-        As it was declared.
+        The declaration of the study.
     steps
-        Whole results, those of steps that failed or are missing among them.
+        Whole results, including those of failed and missing steps.
     opened
-        Whether the test split was, as the ledger or the seeds say.
+        Whether the test split was opened, according to the ledger or the seeds.
     """
 
     study: dict[str, Any]
@@ -28,185 +28,191 @@ class Findings:
     opened: bool
 
     def done(self, *kinds: str) -> Iterator[Figures]:
-        """Yield the results that are there, of those kinds or of all."""
+        """Yield the results of the completed steps of these kinds, or of all kinds."""
         return (step for step in self.steps if step["status"] == "done" and (not kinds or step["kind"] in kinds))
 
 
-def generated(found: Findings) -> str:
+def generated(findings: Findings) -> str:
     """Say that the reviews are not real."""
-    said = "The reviews are generated. What is found on them need not hold for reviews that people wrote."
-    return said if found.study["data_missing"] else ""
+    sentence = "The reviews are generated. Results on them need not hold for reviews that people wrote."
+    return sentence if findings.study["data_missing"] else ""
 
 
-def single_seeds(found: Findings) -> str:
-    """Name the steps of one seed."""
-    single = [
+def single_seeds(findings: Findings) -> str:
+    """Name the steps with one seed."""
+    names = [
         step["step"]
-        for step in found.done()
-        if len(step["options"].get("seeds", [0, 1])) == 1 and step["figures"].get("method") != "yardstick"
+        for step in findings.done()
+        if len(step["options"].get("seeds", [0, 1])) == 1 and not is_baseline(step["figures"])
     ]
     return (
-        f"Trained with one seed: {listed(single)}. There an interval says how far other texts would move a figure, not"
-        " how far another seed would."
-        if single
+        f"Trained with one seed: {listed(names)}. Their intervals cover other texts, but not other seeds."
+        if names
         else ""
     )
 
 
-def texts_as_given(found: Findings) -> str:
-    """Say what an interval over seeds leaves out, and how much that is for the last of them."""
-    over = [
+def fixed_texts(findings: Findings) -> str:
+    """Say that intervals over seeds do not cover other texts, and give the interval of one run as a comparison."""
+    steps = [
         step
-        for step in found.done("classifier", "final")
+        for step in findings.done("classifier", "test-evaluation")
         if any(part["interval"] == "seeds" for part in step["figures"]["summary"].values())
     ]
-    if not over:
+    if not steps:
         return ""
-    over.sort(key=lambda step: bool(step["kind"] == "final"))  # of the test, where there is one
-    run = over[-1]["figures"]["by_seed"][0]
+    last = sorted(steps, key=lambda step: bool(step["kind"] == "test-evaluation"))[-1]  # on the test, if there is one
+    run = last["figures"]["by_seed"][0]
     ends = f"{percent(run['accuracy_low'])} to {percent(run['accuracy_high'])}"
     return (
-        "An interval over seeds takes the texts as given. How far other texts would move an accuracy, that of a single"
-        f" run says (the first of {over[-1]['step']}: {ends}). What is expected of the test, and what is said of the"
-        " difference of two classifiers, reckons with both where there are several seeds."
+        "An interval over seeds holds for a fixed set of texts. The interval of a single run shows how much other texts"
+        f" would change an accuracy (the first run of {last['step']}: {ends}). The accuracies expected on the test, and"
+        " the differences of two classifiers, account for both if there are several seeds."
     )
 
 
-def best_epochs(found: Findings) -> str:
-    """Name the classifiers whose epoch was chosen on the texts that measure them."""
-    kept = {step["step"]: tomllib.loads(step["config"])["loop"]["keep"] for step in found.done("classifier")}
-    best = [name for name, which in kept.items() if which == "best"]
+def best_epochs(findings: Findings) -> str:
+    """Name the classifiers whose best epoch was chosen on the validation texts."""
+    choices = {step["step"]: tomllib.loads(step["config"])["loop"]["keep"] for step in findings.done("classifier")}
+    names = [name for name, keep in choices.items() if keep == "best"]
     return (
-        f"The best epoch of {listed(best)} was chosen on the validation texts that the accuracy is measured on, so it"
-        " is a little too good."
-        if best
+        f"The best epoch of {listed(names)} was chosen on the same validation texts that measure the accuracy, so this"
+        " accuracy is slightly too high."
+        if names
         else ""
     )
 
 
-def one_pretraining(found: Findings) -> str:
-    """Name the steps whose seeds share a beginning."""
-    begun = [step["step"] for step in found.done() if step["figures"].get("pretraining")]
+def one_pretraining(findings: Findings) -> str:
+    """Name the steps whose seeds share a pretraining."""
+    names = [step["step"] for step in findings.done() if step["figures"].get("pretraining")]
     return (
-        f"All seeds of {listed(begun)} begin from one pretraining; how another would have done, no interval says."
-        if begun
+        f"All seeds of {listed(names)} start from one pretraining. No interval covers other pretrainings."
+        if names
         else ""
     )
 
 
-def several_devices(found: Findings) -> str:
-    """Name the steps whose times do not compare with those of the others."""
+def several_devices(findings: Findings) -> str:
+    """Name the steps that were not trained on the most frequent device."""
     trained: dict[str, list[str]] = {}
-    for step in found.done():
+    for step in findings.done():
         devices = step["figures"].get("device", [])
         for device in devices:
             trained.setdefault(device, []).append(step["step"] + (" (in part)" if len(devices) > 1 else ""))
     most = max(trained, key=lambda device: len(trained[device]), default=None)
-    elsewhere = [f"{listed(steps)} on {device}" for device, steps in trained.items() if device != most]
+    others = [f"{listed(steps)} on {device}" for device, steps in trained.items() if device != most]
     return (
-        f"Trained on another device than the rest ({most}): {listed(elsewhere)}. Times compare on one device alone,"
-        " and only with as many trainings beside each other."
-        if elsewhere
+        f"Trained on another device than the other models ({most}): {listed(others)}. Training times are comparable"
+        " only on the same device and with the same number of simultaneous trainings."
+        if others
         else ""
     )
 
 
-def other_precision(found: Findings) -> str:
-    """Name what was tested after a training whose products were rounded otherwise than those of its validation."""
-    multiplied = {step["step"]: step["figures"].get("precision", []) for step in found.done()}
-    said = [
-        f"{step['step']} multiplied in {listed(here)}, {source} in {listed(there)}"
-        for step in found.done("final")
-        if (here := multiplied[step["step"]]) != (there := multiplied.get(source := step["figures"]["source"], here))
-    ]
-    return f"What was expected of a test rests on a training of another precision: {listed(said)}." if said else ""
-
-
-def explained_afterwards(found: Findings) -> str:
-    """Say that the data were described after the test texts had been opened."""
-    opened = min((step["figures"]["opening"]["time"] for step in found.done("final")), default=None)
-    late = [
-        step["step"] for step in found.done("data") if opened and step["time"] > opened and "films" in step["figures"]
+def other_precision(findings: Findings) -> str:
+    """Name the tested models that were trained in another precision than for validation."""
+    precision = {step["step"]: step["figures"].get("precision", []) for step in findings.done()}
+    parts = [
+        f"{step['step']} was trained in {listed(here)}, and {source} in {listed(there)}"
+        for step in findings.done("test-evaluation")
+        if (here := precision[step["step"]]) != (there := precision.get(source := step["figures"]["source"], here))
     ]
     return (
-        f"Which texts of {listed(late)} tell of the same films was measured after the test texts had been opened: it"
-        " may explain what was found there, and foresaw nothing."
-        if late
+        f"The expected test accuracy comes from a training in another precision: {'; '.join(parts)}." if parts else ""
+    )
+
+
+def described_after_opening(findings: Findings) -> str:
+    """Name the data whose shared films were counted after the test split had been opened."""
+    opened = min((step["figures"]["opening"]["time"] for step in findings.done("test-evaluation")), default=None)
+    names = [
+        step["step"]
+        for step in findings.done("data")
+        if opened and step["time"] > opened and "films" in step["figures"]
+    ]
+    return (
+        f"The shared films of {listed(names)} were counted after the test split had been opened. They may explain the"
+        " test results, but did not predict them."
+        if names
         else ""
     )
 
 
-def chosen_on_validation(found: Findings) -> str:
-    """Say that settings were chosen."""
-    said = "Settings were chosen on validation: of what was chosen so, the figures there are a little too good."
-    return said if any(found.done("search", "yardstick")) else ""
+def chosen_on_validation(findings: Findings) -> str:
+    """Say that settings were chosen on validation."""
+    sentence = "Settings were chosen on validation, so the validation figures of these models are slightly too good."
+    return sentence if any(findings.done("search", "baseline")) else ""
 
 
-def test_not_measured(found: Findings) -> str:
-    """Say whether the test texts are still closed, where nothing was measured on them."""
-    if any(found.done("final")):
+def test_not_measured(findings: Findings) -> str:
+    """Say whether the test split was opened, if nothing was measured on it."""
+    if any(findings.done("test-evaluation")):
         return ""
-    if found.opened:
-        return "The test texts were opened, but nothing that was measured on them came to its end."
-    return "The test texts were not opened." if any(found.done("classifier")) else ""
+    if findings.opened:
+        return "The test split was opened, but no measurement on it was completed."
+    return "The test split was not opened." if any(findings.done("classifier")) else ""
 
 
-def opened_before(found: Findings) -> str:
-    """Say how often the test texts had been opened before this study."""
-    earlier = max((step["figures"]["opening"]["earlier"] for step in found.done("final")), default=0)
+def opened_before(findings: Findings) -> str:
+    """Say how often the test split had been opened before this study."""
+    earlier = max((step["figures"]["opening"]["earlier"] for step in findings.done("test-evaluation")), default=0)
     return (
-        f"The test texts had been opened before ({count(earlier)} ×, by the ledger). If anything was chosen since by"
-        " what was seen then, what the test says is too good."
+        f"The test split had been opened before this study (number of openings in the ledger: {count(earlier)}). If a"
+        " choice since then was based on its results, the test figures are too good."
         if earlier
         else ""
     )
 
 
-def one_source(found: Findings) -> str:
-    """Say which texts a test speaks of."""
-    said = "The test texts are of the same source as those of training; of other texts they say nothing."
-    return said if any(found.done("final")) else ""
+def one_source(findings: Findings) -> str:
+    """Say which texts the test results hold for."""
+    sentence = "The test texts have the same source as the training texts. The results may not hold for other texts."
+    return sentence if any(findings.done("test-evaluation")) else ""
 
 
-def untested_pairs(found: Findings) -> str:
+def uncorrected_pairs(findings: Findings) -> str:
     """Say that comparisons without a test were not corrected for their number."""
-    pairs = (pair for step in found.done("comparison") for pair in step["figures"]["pairs"])
-    said = "Pairs of one seed each were compared one by one; the more, the likelier that one is chance."
-    return said if any(pair["test"] is None for pair in pairs) else ""
+    pairs = (pair for step in findings.done("comparison") for pair in step["figures"]["pairs"])
+    sentence = (
+        "Pairs without several seeds of both models were compared without a test, and without a correction for the"
+        " number of pairs: the more pairs, the more likely one difference is due to chance."
+    )
+    return sentence if any(pair["test"] is None for pair in pairs) else ""
 
 
-def rare_strings(found: Findings) -> str:
+def rare_strings(findings: Findings) -> str:
     """Say what samples do not show."""
-    graded = any("grammatical_share" in step["figures"].get("summary", {}) for step in found.done())
-    return "Samples show what a model mostly writes; on strings that are rare they say little." if graded else ""
+    graded = any("grammatical_share" in step["figures"].get("summary", {}) for step in findings.done())
+    return "Samples show what a model writes frequently; they show little about rare strings." if graded else ""
 
 
-def absent_steps(found: Findings) -> str:
-    """Name what is not there."""
-    absent = [step["step"] for step in found.steps if step["status"] != "done"]
-    return f"Not here: {listed(absent)}. What rests on them is left out." if absent else ""
+def missing_steps(findings: Findings) -> str:
+    """Name the missing steps."""
+    names = [step["step"] for step in findings.steps if step["status"] != "done"]
+    return f"Missing steps: {listed(names)}. Everything that depends on them is left out." if names else ""
 
 
 LIMITS: tuple[Callable[[Findings], str], ...] = (
     generated,
     single_seeds,
-    texts_as_given,
+    fixed_texts,
     best_epochs,
     one_pretraining,
     several_devices,
     other_precision,
-    explained_afterwards,
+    described_after_opening,
     chosen_on_validation,
     test_not_measured,
     opened_before,
     one_source,
-    untested_pairs,
+    uncorrected_pairs,
     rare_strings,
-    absent_steps,
+    missing_steps,
 )
 
 
 def limits(study: dict[str, Any], steps: Sequence[Figures], *, opened: bool) -> list[str]:
-    """Say what the results cannot show; the parameters are those of :class:`Findings`."""
-    found = Findings(study, steps, opened)
-    return [said for limit in LIMITS if (said := limit(found))]
+    """Return a sentence for each limit of the results; the parameters are those of :class:`Findings`."""
+    findings = Findings(study, steps, opened)
+    return [sentence for limit in LIMITS if (sentence := limit(findings))]

@@ -1,78 +1,80 @@
-"""What the figures say of the Elman network written by hand."""
+"""Sentences about the hand-written Elman network."""
 
 from elman.formatting import digits, listed, percent, plain, times
-from elman.report.steps import Figures
+from elman.report.results import Figures
 
 EQUAL = 1e-9
-"""How far apart two computations of the same in float64 may lie, by rounding."""
+"""Largest difference of two float64 computations that counts as rounding."""
 
 
-def elman_equals_torch(found: Figures) -> str:
-    """Say whether the Elman written by hand computes what torch's network and the loops compute."""
-    worst = max(found["equal"].values())
-    if worst > EQUAL:
-        return f"The Elman written by hand does not compute what torch and the loops compute: {digits(worst)} apart."
+def equality_with_torch(figures: Figures) -> str:
+    """Say whether the Elman network computes the same as torch and the loops."""
+    largest = max(figures["equal"].values())
+    if largest > EQUAL:
+        return f"The hand-written Elman network differs from torch or from the loops by up to {digits(largest)}."
     return (
-        "The Elman written by hand computes what a loop over the tokens computes, gradients too, and what `nn.RNN`"
-        f" computes on the same weights with the output layer put behind it (at most {digits(worst)} apart, which is"
-        " rounding). `nn.RNN` hands on the hidden states: it lacks the output layer of an Elman network."
+        "The hand-written Elman network computes the same outputs and gradients as a loop over the tokens, and the same"
+        " outputs as `nn.RNN` with the same weights and an output layer after it (largest difference"
+        f" {digits(largest)}, which is rounding). `nn.RNN` returns the hidden states: it lacks the output layer of an"
+        " Elman network."
     )
 
 
-def faster_than_the_loop(found: Figures) -> str:
-    """Say how fast it is against the loops and against torch's, where all pairs agree."""
-    said = []
-    for row in found["times"]:
-        how = (
+def speed(figures: Figures) -> str:
+    """Compare the speed of the Elman network with the loops and with torch."""
+    parts = []
+    for row in figures["times"]:
+        relation = (
             f"{times(row['ratio'])} times as fast as"
             if row["ratio_least"] > 1
-            else f"slower than ({times(row['ratio'])} times the speed of)"
+            else f"slower ({times(row['ratio'])} times the speed) than"
             if row["ratio_most"] < 1
             else "not measurably faster or slower than"
         )
-        said.append(f"{how} {row['peer']}")
-    return f"It is {listed(said)}."
+        parts.append(f"{relation} {row['peer']}")
+    return f"The hand-written Elman network is {listed(parts)}."
 
 
-def batch_first(found: Figures) -> str:
-    """Say what leaving out batch_first does."""
-    kept, lost = (found["torch"][f"moved_{how}_batch_first"] for how in ("with", "without"))
-    if lost > 0 and kept == 0:
+def batch_first(figures: Figures) -> str:
+    """Say what happens without ``batch_first``."""
+    with_it, without = (figures["torch"][f"moved_{how}_batch_first"] for how in ("with", "without"))
+    if without > 0 and with_it == 0:
         return (
-            "Without `batch_first` torch takes the first dimension for time and says nothing. The outputs have the"
-            " shape that they should have, but changing one text moves the states of the others (by up to"
-            f" {digits(lost)}); with it they do not move."
+            "Without `batch_first` torch takes the first dimension for time and raises no error. The outputs have the"
+            f" expected shape, but a change of one text changes the states of the others, by up to {digits(without)}."
+            " With `batch_first` they do not change."
         )
     return (
-        f"Changing one text moves the states of others by {digits(kept)} with `batch_first`, by {digits(lost)} without."
+        f"A change of one text changes the states of the others by up to {digits(with_it)} with `batch_first`, and by"
+        f" up to {digits(without)} without it."
     )
 
 
-def softmax_in_the_loss(found: Figures) -> str:
-    """Say why softmax belongs into the loss, and whether argmax needs it."""
-    out, inside = found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]
-    logit, same = plain(found["torch"]["logit"]), found["torch"]["argmax_same"]
+def softmax_in_the_loss(figures: Figures) -> str:
+    """Say why the softmax belongs in the loss, and whether argmax needs it."""
+    outside, inside = figures["torch"]["infinite_after_softmax"], figures["torch"]["infinite_in_the_loss"]
+    logit, same = plain(figures["torch"]["logit"]), figures["torch"]["argmax_same"]
     loss = (
-        f"Beside a logit of {logit} the probability of a class with logit 0 rounds to 0, and its logarithm is infinite."
-        " The loss takes the logits and computes the logarithm of the softmax in one step, which stays finite; a"
-        " softmax before it would be a second one."
-        if out > inside
-        else f"At a logit of {logit} it makes no difference whether the softmax stands in the loss."
+        f"If one class has the logit {logit}, the probability of a class with the logit 0 rounds to 0, and its"
+        " logarithm is infinite. The loss takes the logits and computes the logarithm of the softmax in one step, which"
+        " stays finite. A model that ends in a softmax would apply it twice."
+        if outside > inside
+        else f"With a logit of {logit}, a softmax before the loss makes no more logarithms infinite than one in it."
     )
     argmax = (
-        "Softmax keeps the order of the logits, so argmax needs none"
+        "Softmax keeps the order of the logits, so argmax does not need it"
         if same == 1
         else "Softmax did not keep the order of the logits"
     )
     return f"{loss} {argmax}: the largest logit is the largest probability in {percent(same)} of the cases tried."
 
 
-def linear_folds(found: Figures) -> str:
-    """Say whether a Linear on (batch, time, features) computes what it computes on (batch × time, features)."""
-    apart = found["torch"]["linear_against_folded"]
-    if apart > EQUAL:
-        return f"A Linear on three dimensions and on the folded texts differ by {digits(apart)}."
+def folded_linear(figures: Figures) -> str:
+    """Say whether a Linear computes the same on (batch, time, features) and on (batch × time, features)."""
+    difference = figures["torch"]["linear_against_folded"]
+    if difference > EQUAL:
+        return f"A Linear on (batch, time, features) and on (batch × time, features) differ by {digits(difference)}."
     return (
-        "A Linear works on the last dimension alone: folding batch and time into one by reshape, and unfolding what"
-        f" comes out, gives the same numbers ({digits(apart)} apart)."
+        "A Linear acts on the last dimension only: it gives the same numbers for (batch, time, features) and for the"
+        f" reshaped (batch × time, features) (largest difference {digits(difference)})."
     )

@@ -1,97 +1,109 @@
-"""What the figures say of searches."""
+"""Sentences about hyperparameter searches."""
 
 from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
-from elman.formatting import count, listed, nats, percent, setting
+from elman.formatting import count, listed, nats, percent, setting, spread
 from elman.progress import seconds
-from elman.report.steps import Steps
+from elman.report.results import Steps
 
 QUALITIES: dict[str, Callable[[float], str]] = {"val_accuracy": percent, "val_cross_entropy_nats": nats}
-"""How what a search goes by is written."""
+"""The format of each metric that a search optimizes."""
 
 
 def searched(steps: Steps) -> list[tuple[str, str, list[str]]]:
-    """Return each option with where it was searched, and the searches that did so there."""
-    who: dict[tuple[str, str], list[str]] = {}
-    for name, found in steps.items():
-        for option, where in found["space"].items():
-            who.setdefault((option, where), []).append(name)
-    return [(option, where, names) for (option, where), names in sorted(who.items())]
+    """Return each option and its range, with the names of the searches that used it."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, figures in steps.items():
+        for option, values in figures["space"].items():
+            names.setdefault((option, values), []).append(name)
+    return [(option, values, names[option, values]) for option, values in sorted(names)]
 
 
-def found_best(steps: Steps) -> str:
-    """Say how good the best trial of each search is, on validation."""
-    said = [f"{name} {QUALITIES[found['metric']](found['best']['value'])}" for name, found in steps.items()]
-    metric = next(iter(steps.values()))["metric"].removeprefix("val_").replace("_", " ")
-    return f"Best on validation ({metric}): {listed(said)}. The best of many trials may owe some of that to luck."
+def best_trials(steps: Steps) -> str:
+    """Give the value of the best trial of each search."""
+    sentences = []
+    for metric in dict.fromkeys(figures["metric"] for figures in steps.values()):
+        best = {name: figures["best"]["value"] for name, figures in steps.items() if figures["metric"] == metric}
+        label = metric.removeprefix("val_").removesuffix("_nats").replace("_", " ")
+        sentences.append(f"The validation {label} of the best trial is {spread(best, QUALITIES[metric])}.")
+    return " ".join([*sentences, "The best of many trials is partly due to chance."])
 
 
-def nothing_better(steps: Steps) -> str:
-    """Name the searches whose best trial is the first, which tries the settings that a search begins with."""
-    first = [name for name, found in steps.items() if found["best"]["number"] == 0 and len(found["trials"]) > 1]
-    return f"Nothing better than the settings it began with was found by {listed(first)}." if first else ""
+def initial_settings_best(steps: Steps) -> str:
+    """Name the searches whose best trial is the first one, which uses the initial settings."""
+    names = [name for name, figures in steps.items() if figures["best"]["number"] == 0 and len(figures["trials"]) > 1]
+    return f"No trial was better than the initial settings in {listed(names)}." if names else ""
 
 
-def searched_equally(steps: Steps) -> str:
-    """Cut several searches at the trials and at the time of the shortest, and say which was ahead there."""
-    if len(steps) < 2 or len({found["metric"] for found in steps.values()}) > 1:
-        return ""
-    first = next(iter(steps.values()))
-    pick, write = max if first["direction"] == "maximize" else min, QUALITIES[first["metric"]]
-    said = []
-    for unit, how in (("trials", count), ("seconds", seconds)):
-        least = min(len(found["trials"]) if unit == "trials" else found["seconds"] for found in steps.values())
-        cut = {name: best_until(found["best_so_far"], unit, least) for name, found in steps.items()}
-        known = {name: value for name, value in cut.items() if value is not None}
-        if not known:
-            continue
-        ahead = pick(known, key=lambda name: known[name])
-        rest = listed([f"{name} {write(value)}" for name, value in known.items()])
-        amount = f"{how(least)} trials each" if unit == "trials" else f"{how(least)} each"
-        said.append(f"after {amount} {ahead} has the best trial ({rest})")
-    return f"Cut where the shortest search ends, {'; '.join(said)}." if said else ""
+def budgets(steps: Steps) -> list[tuple[str, dict[str, float | None]]]:
+    """Return the best value of each search after equal numbers of trials, and after equal time.
+
+    Both are those of the shortest search; a search without a value by then has None. There is nothing to compare with
+    one search, or between different metrics.
+    """
+    if len(steps) < 2 or len({figures["metric"] for figures in steps.values()}) > 1:
+        return []
+    trials = min(len(figures["trials"]) for figures in steps.values())
+    time = min(figures["seconds"] for figures in steps.values())
+    return [
+        (label, {name: best_until(figures["best_so_far"], unit, limit) for name, figures in steps.items()})
+        for label, unit, limit in ((f"{count(trials)} trials", "trials", trials), (seconds(time), "seconds", time))
+    ]
 
 
-def best_until(points: list[dict[str, Any]], unit: str, most: float) -> float | None:
-    """Return the best value that a search had come to after so many "trials" or "seconds"; None where to none."""
-    values = [point["value"] for point in points if point[unit] <= most]
+def best_until(points: list[dict[str, Any]], unit: str, limit: float) -> float | None:
+    """Return the best value of a search up to a number of "trials" or "seconds"; None if there is none."""
+    values = [point["value"] for point in points if point[unit] <= limit]
     return values[-1] if values else None
 
 
-def still_rising(steps: Steps) -> str:
-    """Say which searches found their best in the last quarter of their trials."""
-    late = [name for name, found in steps.items() if 4 * (found["best"]["number"] + 1) > 3 * len(found["trials"])]
-    return f"{listed(late)}: the best came in the last quarter of the trials, so more might be found." if late else ""
+def equal_budgets(steps: Steps) -> str:
+    """Say which search is ahead after equal numbers of trials, and after equal time."""
+    first = next(iter(steps.values()))
+    pick = max if first["direction"] == "maximize" else min
+    parts = []
+    for label, best in budgets(steps):
+        values = {name: value for name, value in best.items() if value is not None}
+        if values:
+            ahead = pick(values, key=lambda name: values[name])
+            parts.append(f"{ahead} after {label} ({QUALITIES[first['metric']](values[ahead])})")
+    return f"At equal cost the best search is {' and '.join(parts)}." if parts else ""
 
 
-def choices_settled(steps: Steps) -> str:
-    """Name the choices where every complete trial with the one was better than every one with the other."""
-    said = []
-    for name, found in steps.items():
-        sign = 1 if found["direction"] == "maximize" else -1
+def best_in_last_quarter(steps: Steps) -> str:
+    """Name the searches whose best trial is in the last quarter of their trials."""
+    late = [name for name, figures in steps.items() if 4 * (figures["best"]["number"] + 1) > 3 * len(figures["trials"])]
+    return f"The best trial was in the last quarter of {listed(late)}, so more trials may improve it." if late else ""
+
+
+def settled_choices(steps: Steps) -> str:
+    """Name the choices where every complete trial with one value was better than every one with another."""
+    parts = []
+    for name, figures in steps.items():
+        sign = 1 if figures["direction"] == "maximize" else -1
         values: dict[tuple[str, str | bool], list[float]] = {}
-        for trial in found["trials"]:
-            for knob, choice in trial["params"].items() if trial["state"] == "complete" else ():
+        for trial in figures["trials"]:
+            for option, choice in trial["params"].items() if trial["state"] == "complete" else ():
                 if isinstance(choice, str | bool):
-                    values.setdefault((knob, choice), []).append(sign * trial["value"])
-        said += [
-            f"in {name} each of {count(len(values[best]))} trials with `{best[0]}` {setting(best[1])} was better than"
-            f" each of {count(len(values[worse]))} with {setting(worse[1])}"
+                    values.setdefault((option, choice), []).append(sign * trial["value"])
+        parts += [
+            f"in {name} all {count(len(values[best]))} with `{best[0]}` {setting(best[1])} were better than all"
+            f" {count(len(values[worse]))} with {setting(worse[1])}"
             for best, worse in permutations(values, 2)
             if best[0] == worse[0]
             and min(len(values[best]), len(values[worse])) > 1
             and min(values[best]) > max(values[worse])
         ]
-    return f"Of the trials that came to their end: {'; '.join(said)}." if said else ""
+    return f"Among the complete trials, {'; '.join(parts)}." if parts else ""
 
 
-def what_mattered(steps: Steps) -> str:
-    """Name the knob that sets the best trials of each search apart."""
-    said = []
-    for name, found in steps.items():
-        if found["importance"]:
-            knob = max(found["importance"], key=lambda key: found["importance"][key])
-            said.append(f"`{knob}` in {name} ({percent(found['importance'][knob])} of what all of them do)")
-    return f"What sets the best tenth of the trials apart most: {'; '.join(said)}." if said else ""
+def most_important_options(steps: Steps) -> str:
+    """Name the option that distinguishes the best trials of each search most."""
+    parts = []
+    for name, figures in steps.items():
+        if figures["importance"]:
+            option = max(figures["importance"], key=lambda key: figures["importance"][key])
+            parts.append(f"`{option}` in {name} ({percent(figures['importance'][option])} of the importance)")
+    return f"The option that distinguishes the best tenth of the trials most is {'; '.join(parts)}." if parts else ""

@@ -1,90 +1,82 @@
-"""What the figures say of the test, and of what was expected of it."""
+"""Sentences about the test split: the accuracies, and whether they agree with the expectation."""
 
 from itertools import combinations
 
-from elman.formatting import interval, listed, percent, points, with_interval
+from elman.formatting import by_group, points, spread
 from elman.report.reflections.classifiers import highest
-from elman.report.steps import Steps, better_than_guessing
+from elman.report.results import Steps, better_than_guessing, is_baseline
 
 
-def expectation(steps: Steps) -> str:
-    """Say which order was expected."""
-    said = [
-        ", then ".join(f"{row['step']} {percent(row['accuracy'])}" for row in found["expected"])
-        for found in steps.values()
-    ]
-    return f"Expected before the test: {'; '.join(said)}."
+def expected_order(steps: Steps) -> str:
+    """Say which order of accuracies was expected."""
+    orders = [", ".join(row["step"] for row in figures["expected"]) for figures in steps.values()]
+    return f"The expected order, written down before the test, is {'; '.join(orders)} (best first)."
 
 
 def best_on_test(steps: Steps) -> str:
-    """Name the model of the highest accuracy on the test texts."""
+    """Name the model with the highest test accuracy."""
     return highest(steps, "test_accuracy", "test")
 
 
-def as_expected(steps: Steps) -> str:
-    """Hold the test to what was expected: the order, and each interval. Chance may turn an order around."""
-    tested = {name: found["summary"]["test_accuracy"]["mean"] for name, found in steps.items()}
-    by_expectation = sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"])
-    said = []
+def agreement_with_expectation(steps: Steps) -> str:
+    """Compare the test accuracies with the expected order and with the expected intervals."""
+    accuracies = {name: figures["summary"]["test_accuracy"]["mean"] for name, figures in steps.items()}
+    sentences = []
     if len(steps) > 1:
-        turned = []
-        for first, second in combinations(by_expectation, 2):
+        swapped = []
+        for first, second in combinations(sorted(steps, key=lambda name: -steps[name]["expected"]["accuracy"]), 2):
             expected = steps[first]["expected"]["accuracy"] - steps[second]["expected"]["accuracy"]
-            if expected > 0 > (found := tested[first] - tested[second]):
-                turned.append(
-                    f"{second} before {first} (by {points(-found)} percentage points, not {points(expected)} behind)"
+            if expected > 0 > (difference := accuracies[first] - accuracies[second]):
+                swapped.append(
+                    f"{second} is {points(-difference)} percentage points above {first} (expected: {points(expected)}"
+                    " below)"
                 )
-        said.append(
-            f"Not all came in the order that was expected: {listed(turned)}."
-            if turned
-            else "They came in the order that was expected."
+        sentences.append(
+            f"The order differs from the expected one: {'; '.join(swapped)}."
+            if swapped
+            else "The models are in the expected order."
         )
-    where: dict[str, list[str]] = {"within": [], "above": [], "below": []}
-    for name, found in steps.items():
-        low, high = found["expected"]["low"], found["expected"]["high"]
-        where["below" if tested[name] < low else "above" if tested[name] > high else "within"].append(name)
-    places = [f"{listed(names)} {place}" for place, names in where.items() if names]
-    said.append(f"Of the expected intervals: {'; '.join(places)}.")
-    return " ".join(said)
+    groups: dict[str, list[str]] = {"within": [], "above": [], "below": []}
+    for name, figures in steps.items():
+        low, high = figures["expected"]["low"], figures["expected"]["high"]
+        groups["below" if accuracies[name] < low else "above" if accuracies[name] > high else "within"].append(name)
+    parts = {f"{place} the expected interval": names for place, names in groups.items()}
+    return " ".join([*sentences, f"The test accuracy is {by_group(parts)}."])
 
 
-def shifted(steps: Steps) -> str:
-    """Say whether the test came out on one side of validation for all or all networks, and by more than expected."""
-    able = {name: found for name, found in steps.items() if better_than_guessing(found["expected"], found)}
-    networks = {name: found for name, found in able.items() if found.get("method") != "yardstick"}
-    more = "" if len(able) == len(steps) else " that do more than guess"
-    return _shifted(able, f"All{more}") or _shifted(networks, f"All networks{more}")
+def shift_from_validation(steps: Steps) -> str:
+    """Say whether all models, or all networks, are better or worse on the test than on validation."""
+    able = {name: figures for name, figures in steps.items() if better_than_guessing(figures["expected"], figures)}
+    networks = {name: figures for name, figures in able.items() if not is_baseline(figures)}
+    more = "" if len(able) == len(steps) else " that are better than guessing"
+    return _shift(able, f"All models{more}") or _shift(networks, f"All networks{more}")
 
 
-def _shifted(steps: Steps, all_of_them: str) -> str:
-    """Say that the test came out on one side of validation for all, and beyond the expectation for most."""
+def _shift(steps: Steps, subject: str) -> str:
+    """Say that all accuracies moved in one direction, if most of them left their expected interval."""
     gaps, outside = {}, 0
-    for name, found in steps.items():
-        expected, mean = found["expected"], found["summary"]["test_accuracy"]["mean"]
+    for name, figures in steps.items():
+        expected, mean = figures["expected"], figures["summary"]["test_accuracy"]["mean"]
         gaps[name] = mean - expected["accuracy"]
         outside += not expected["low"] <= mean <= expected["high"]
-    below = all(gap < 0 for gap in gaps.values())
-    if len(gaps) < 2 or 2 * outside <= len(gaps) or not (below or all(gap > 0 for gap in gaps.values())):
+    lower = all(gap < 0 for gap in gaps.values())
+    if len(gaps) < 2 or 2 * outside <= len(gaps) or not (lower or all(gap > 0 for gap in gaps.values())):
         return ""
-    least, most = (pick(gaps, key=lambda name: abs(gaps[name])) for pick in (min, max))
-    by = f"by {points(abs(gaps[least]))} ({least}) to {points(abs(gaps[most]))} ({most})"
-    promised = (
-        "too much, though they learnt from more texts since" if below else "too little; they have learnt from more"
-    )
+    by = spread({name: abs(gap) for name, gap in gaps.items()}, points)
     return (
-        f"{all_of_them} came {'below' if below else 'above'} what they had on validation, {by} percentage points. It"
-        f" had promised {promised}."
+        f"{subject} have a {'lower' if lower else 'higher'} accuracy on the test than on validation, by {by} percentage"
+        f" points. The validation accuracy was too {'high for the test, although' if lower else 'low for the test:'}"
+        " the tested models were trained on more texts."
     )
 
 
-def together_better(steps: Steps) -> str:
-    """Say whether judging together helps: against a single seed of the best member, on the same texts."""
-    said = []
-    for name, found in steps.items():
-        gap = found["over_a_single"]
-        how = "better than" if gap["low"] > 0 else "worse than" if gap["high"] < 0 else "not to be told from"
-        said.append(
-            f"{name} with {with_interval(found['summary']['test_accuracy'])} is {how} a single {gap['step']}"
-            f" (difference in percentage points, 95%: {interval(gap, points)})"
+def ensembles_against_single_seeds(steps: Steps) -> str:
+    """Compare each ensemble with a single seed of its best member on the same texts."""
+    groups: dict[str, list[str]] = {}
+    for name, figures in steps.items():
+        low, high = (figures["over_a_single"][end] for end in ("low", "high"))
+        relation = (
+            "significantly higher" if low > 0 else "significantly lower" if high < 0 else "not significantly different"
         )
-    return f"{'; '.join(said)}."
+        groups.setdefault(relation, []).append(name)
+    return f"Compared with a single seed of the best member, the test accuracy is {by_group(groups)}."
