@@ -50,7 +50,8 @@ def ranking(figures: Figures) -> str:
         return f"All pairs are significantly different. {best_first}"
     sentence = f"Significantly different pairs: {count(significant)} of {count(len(pairs))}."
     if 2 * significant > len(pairs):
-        return f"{sentence} {best_first} But {'; '.join(_pair(figures, pair) for pair in pairs if not pair['significant'])}."
+        others = "; ".join(_pair(figures, pair) for pair in pairs if not pair["significant"])
+        return f"{sentence} {best_first} But {others}."
     return f"{sentence} {'; '.join(f'{better} is better than {listed(names)}' for better, names in worse.items())}."
 
 
