@@ -248,7 +248,7 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         "a 2 trials 80.00% a 20 s 80.00%",
         "b 2 trials 80.00% b 20 s 80.00%",
     ),
-    (  # the last trials were no better, so there is no point for them
+    (  # the last trials were not better, so they have no points
         searches.equal_budgets,
         [search(0.7, 0.8), search(0.6, 0.7, 0.9, best_so_far=search(0.6)["best_so_far"])],
         [search(0.5, 0.5), search(0.6, 0.7, 0.9, best_so_far=search(0.6)["best_so_far"])],
@@ -357,7 +357,7 @@ CONTRASTS: list[tuple[Callable[..., str], Any, Any, str, str]] = [
         language_model(),
         language_model(of_ten=5),
         "after epoch 1 of 1 a agrees 1,000 a",
-        "none a contradicts 1,000 a",
+        "never a contradicts 1,000 a",
     ),
     (
         language_models.best_temperature,

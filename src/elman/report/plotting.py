@@ -93,7 +93,7 @@ def plot_band(
 
 
 def error_bars(figures: Sequence[dict[str, Any]], scale: float) -> tuple[Any, list[Any]]:
-    """Return the means, and the distances to the ends of their 95% intervals; zero where there is no interval."""
+    """Return the means, and the distances to the ends of their 95% intervals; zero without an interval."""
     mean = scale * np.array([figure["mean"] for figure in figures])
     low, high = (
         scale * np.array([figure["mean"] if figure[end] is None else figure[end] for figure in figures])

@@ -1,4 +1,4 @@
-"""The text of a question: Markdown in which ``{{ steps.NAME.figures.… }}`` stands for a figure of a result file."""
+"""The text of a question: Markdown in which ``{{ steps.NAME.figures.… }}`` inserts a figure of a result file."""
 
 from typing import Any
 

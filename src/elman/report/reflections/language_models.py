@@ -31,7 +31,7 @@ def distance_to_floor(steps: Steps) -> str:
         and all(seed["grade"]["fresh"]["excess_low"] <= 0 for seed in formal[name]["by_seed"])
     ]
     if within_chance:
-        sentences.append(f"The excess of {listed(within_chance)} is not significant.")
+        sentences.append(f"The excess of {listed(within_chance)} is not significant: chance alone may explain it.")
     for name, figures in steps.items():
         if name not in formal:
             unit = "character" if figures["data"]["level"] == "char" else "word"
@@ -59,14 +59,15 @@ def course_check(steps: Steps) -> str:
         if not history or "grammatical_share" not in figures["summary"]:
             continue
         first = next((entry["epoch"] for entry in history if _majority(entry["first_ten"])), None)
-        epoch = f"after epoch {count(first)} of" if first else "in none of the epochs up to"
-        passes.setdefault(f"{epoch} {count(history[-1]['epoch'])}", []).append(name)
+        epochs = count(history[-1]["epoch"])
+        passed = f"first after epoch {count(first)} of {epochs}" if first else f"never in {epochs} epochs"
+        passes.setdefault(passed, []).append(name)
         share = figures["summary"]["grammatical_share"]["mean"]
         agrees = "agrees with" if _majority(history[-1]["first_ten"]) == (share > 0.5) else "contradicts"
         agreement.setdefault(f"{agrees} the share in {count(figures['samples_judged'])} samples", []).append(name)
     return (
-        f"The course checks whether more than half of ten samples are correct. This is first so {by_group(passes)}. The"
-        f" last check {by_group(agreement)}."
+        "The course's check passes if more than half of ten samples are correct. It passes"
+        f" {by_group(passes)}. The last check {by_group(agreement)}."
         if passes
         else ""
     )

@@ -27,7 +27,9 @@ def best_trials(steps: Steps) -> str:
     for metric in dict.fromkeys(figures["metric"] for figures in steps.values()):
         best = {name: figures["best"]["value"] for name, figures in steps.items() if figures["metric"] == metric}
         label = metric.removeprefix("val_").removesuffix("_nats").replace("_", " ")
-        sentences.append(f"The validation {label} of the best trial is {spread(best, QUALITIES[metric])}.")
+        sentences.append(
+            f"The validation {label} of the best trial of each search is {spread(best, QUALITIES[metric])}."
+        )
     return " ".join([*sentences, "The best of many trials is partly due to chance."])
 
 
