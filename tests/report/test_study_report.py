@@ -116,7 +116,7 @@ def test_missing_failed_and_outdated_steps_are_named_in_their_sections(own_study
     ):
         section = report.split(f"\n## {titles[names[0]]}\n")[1].split("\n## ")[0]
         assert re.search(rf"^> \*\*{' and '.join(names)} .*{problem}", section, re.MULTILINE)
-    assert report.count("\n> **") == 5
+    assert report.count(" missing.**") == 5
     assert "padding, elman, rnn, final-mlp, final-elman and clipping" in report[report.index("\n## Limits") :]
     assert f"{len(titles) - 6} of {len(titles)} steps" in report
 
