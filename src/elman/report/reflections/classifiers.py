@@ -37,7 +37,7 @@ def strength_at_range_limit(steps: Steps) -> str:
         if len(strengths) > 1 and figures["strength"] in (min(strengths), max(strengths)):
             limit = "smallest" if figures["strength"] == min(strengths) else "largest"
             limits.append(f"the {limit} value tried for {name} ({plain(figures['strength'])})")
-    return f"The best C is {'; '.join(limits)}. A better value may be outside the range." if limits else ""
+    return f"The best C is {listed(limits)}. A better value may be outside the range." if limits else ""
 
 
 def no_better_than_guessing(steps: Steps) -> str:
