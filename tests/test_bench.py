@@ -85,6 +85,7 @@ def test_the_plain_peer_has_our_logits_and_gradients(layer: str, plain: ModuleTy
         torch.testing.assert_close(grad, its.grad, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row_wise", [False, True])
 @pytest.mark.parametrize("layer", ["mlp", "elman", "rnn", "gru", "lstm"])
 def test_twenty_steps_of_a_classifier_have_the_plain_ones_losses(
@@ -180,6 +181,7 @@ def test_speeds_count_the_work_itself_alone() -> None:
     assert row["share_of_peak"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PROCESS_STATUS.exists(), reason="only Linux tells a process its memory")
 def test_memory_is_each_sides_own_above_import(tmp_path: Path) -> None:
     path = tmp_path / "comparisons.py"

@@ -385,6 +385,7 @@ def test_a_text_of_the_test_split_is_shown_with_final_alone(elman: Command) -> N
     assert "OPENED BEFORE" in elman("evaluate", "run", "--split", "test", "--final")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
 def test_output_to_a_full_disk_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:

@@ -123,6 +123,7 @@ def test_the_loss_equals_the_loss_of_the_course(mask: bool) -> None:
     assert int(right.sum) == int((scores.argmax(-1) == shifted)[counted].sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tables",
     [{"batches": {"bptt": 4}}, {"model": {"word_dropout": 0.01}, "batches": {"tokens_per_batch": 50}}],
@@ -171,6 +172,7 @@ VARIANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_learns_and_resumes_to_the_same_bits(name: str, tmp_path: Path) -> None:
     config = config_of(**VARIANTS[name])
@@ -199,6 +201,7 @@ def test_every_variant_learns_and_resumes_to_the_same_bits(name: str, tmp_path: 
     assert timeless[0] == timeless[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toy", "toy-words"])
 def test_grammars_are_trained_and_graded(name: str, tmp_path: Path) -> None:
     sizes = {"strings": 300, "held_out_strings": 50}

@@ -95,6 +95,7 @@ def test_probabilities_of_all_strings_and_of_all_open_prefixes_sum_to_one() -> N
     assert np.exp(-nats).sum() + continued.sum() == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ndfa", "parity", "tomita4"])
 def test_the_perfect_model_has_no_excess_and_its_samples_are_perfect(name: str) -> None:
     law = language(name)

@@ -75,6 +75,7 @@ def weights_and_log(run: Run) -> tuple[dict[str, torch.Tensor], list[dict[str, o
     return load_weights(run.weights_path), timeless
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["mlp", "elman", "rnn", "gru", "lstm"])
 def test_it_learns(layer: str, tmp_path: Path, config: RunConfig) -> None:
     tables = {
@@ -257,6 +258,7 @@ def test_patience_stops_a_training_that_gets_no_better(tmp_path: Path, config: R
     assert lines[-1].startswith("stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_what_is_kept(
     keep: str, tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch

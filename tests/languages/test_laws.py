@@ -168,6 +168,7 @@ def test_near_the_limit_only_what_can_be_completed_is_left() -> None:
 SAMPLED = [name for name in LANGUAGES if name != "dyck"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SAMPLED)
 def test_samples_follow_the_probabilities(name: str) -> None:
     oracle, n = language(name), 8000
@@ -233,6 +234,7 @@ def test_an_estimate_is_never_below_zero() -> None:
     assert 0 == low <= entropy.nats_per_string <= high < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.4, 0.48])
 def test_much_ambiguity_does_not_spoil_the_estimate(p: float) -> None:
     """n letters have as many derivations as there are binary trees of n leaves, all of one probability."""
@@ -246,6 +248,7 @@ def test_much_ambiguity_does_not_spoil_the_estimate(p: float) -> None:
     assert high - low < 0.04 * low
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("version", "bits"), [(1, 25.656), (2, 30.411)])
 def test_toys_floor_is_an_estimate_below_the_derivations(version: int, bits: float) -> None:
     words, characters = language("toy-words", version=version), language("toy", version=version)
@@ -359,6 +362,7 @@ def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
     return rules
 
 
+@pytest.mark.slow
 @given(grammars())
 @settings(max_examples=80)
 def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> None:
@@ -395,6 +399,7 @@ def automata(draw: st.DrawFn) -> tuple[dict, dict]:
     return arcs, stops
 
 
+@pytest.mark.slow
 @given(automata())
 @settings(max_examples=80)
 def test_any_automaton_is_its_brute_force(drawn: tuple[dict, dict]) -> None:

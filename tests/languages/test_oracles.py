@@ -24,6 +24,7 @@ def same(log_prob: float, prob: float) -> bool:
     return log_prob == -math.inf if prob == 0 else math.isclose(log_prob, math.log(prob), rel_tol=1e-11, abs_tol=NEAR)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCE)
 def test_every_short_string(name: str) -> None:
     oracle, truth = language(name), REFERENCE[name]
@@ -35,6 +36,7 @@ def test_every_short_string(name: str) -> None:
         assert oracle.in_support(string) == (prob > 0), string
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_every_short_string_of_a_grammar(name: str) -> None:
     start, rules = GRAMMARS[name]
@@ -94,6 +96,7 @@ def test_edits_of_long_strings(name: str) -> None:
             assert oracle.is_member(text) == truth.member(text), text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
 def test_edits_of_long_sentences(version: int) -> None:
     toy, rng = language("toy-words", version=version), random.Random(2)

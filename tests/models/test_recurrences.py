@@ -117,6 +117,7 @@ def test_gates_are_written_over_where_nobody_needs_them_again(monkeypatch: pytes
     assert kept == [False, True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 def test_gradcheck(name: str) -> None:
     _, fast, shapes = FORMS[name]

@@ -90,6 +90,7 @@ def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
     assert not (tmp_path / "study.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 def test_without_imdb_it_says_so_at_the_start_in_the_report_and_in_the_last_line(tmp_path: Path) -> None:
     lines: list[str] = []
@@ -134,6 +135,7 @@ def test_it_resumes_from_its_small_result_files_alone(smoke_study: Path, own_stu
     assert done == ["strings"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is lost costs the seed it was at: the files of those before it are all that is needed."""
@@ -174,6 +176,7 @@ def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monk
     assert trained == [-1, 0, 1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path: Path) -> None:
     text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
@@ -201,6 +204,7 @@ def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path:
     assert (figures["threads"], figures["precision"]) == ([1], ["float32"])
 
 
+@pytest.mark.slow
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.usefixtures("no_report")
@@ -433,6 +437,7 @@ def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
     assert {step.kind for step in study.steps} == set(KINDS)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_what_all_seeds_begin_from_is_pretrained_before_any_of_them(tmp_path: Path) -> None:
     text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(

@@ -20,6 +20,7 @@ from elman.text.sequences import Sequences
 TEXTS = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=2, max_size=12)
 
 
+@pytest.mark.slow
 @given(TEXTS, TEXTS, st.integers(1, 3))
 def test_n_grams_are_counted_as_by_hand(train: list[list[int]], others: list[list[int]], longest: int) -> None:
     def grams(text: list[int]) -> Counter[tuple[int, ...]]:

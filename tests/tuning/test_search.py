@@ -108,6 +108,7 @@ def raiser(error: BaseException) -> Callable[..., Any]:
     return fail
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("search_figure")
 def test_a_search_finds_what_learns(search: Search) -> None:
     log = tune(search, quiet)
@@ -392,6 +393,7 @@ def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_numbe
     assert (trials[0], trials[2]) == (log["trials"][0], log["trials"][2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", ["epochs", "narrower", "wider"])
 def test_the_log_of_another_search_in_the_same_place_is_refused(search: Search, other: str) -> None:
     log = tune(replace(search, trials=1), quiet)

@@ -154,6 +154,7 @@ def test_after_ctrl_c_and_after_a_kill_the_same_command_goes_on() -> None:
         assert [epoch["value"] for epoch in trial["epochs"]] == [epoch["value"] for epoch in other["epochs"]]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
 def test_ctrl_c_stops_all_processes_of_a_search_and_it_goes_on() -> None:
     options = [*SLOW, "--trials", "4", "--processes", "2"]
@@ -171,6 +172,7 @@ def test_ctrl_c_stops_all_processes_of_a_search_and_it_goes_on() -> None:
     assert sorted(trial["state"] for trial in results()["trials"] if trial["state"] != "pruned") == ["complete"] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
 def test_a_process_that_is_killed_is_said_and_its_trial_is_taken_up() -> None:
     """Of two: the other one finishes the search, or the same command does."""
@@ -210,6 +212,7 @@ def test_two_commands_at_once_share_a_search() -> None:
     assert all("Traceback" not in err for _, err in outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks processes up in /proc")
 def test_processes_end_when_the_one_that_began_them_is_killed() -> None:
     process = begin(*SLOW, "--trials", "40", "--processes", "2")
