@@ -137,6 +137,7 @@ def test_twenty_steps_of_a_language_model_have_the_plain_ones_losses(comparisons
     assert len({round(loss, 4) for loss, _ in losses}) > 15
 
 
+@pytest.mark.slow
 def test_the_courses_loop_draws_from_our_distribution(comparisons: ModuleType) -> None:
     comparisons.same_next_token()
     model = comparisons.plain_copy(comparisons.writer())

@@ -74,7 +74,6 @@ def literal(comment: str) -> tuple[object, ...]:
     return ()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("directive", "text", "code"), python_blocks())
 def test_python_block_runs_and_shows_its_values(
     directive: str | None, text: str | None, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

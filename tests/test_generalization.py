@@ -155,6 +155,7 @@ def test_validation_chooses_among_several_runs() -> None:
         over_runs([*two, {**two[0], "data": "other"}])
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_the_language_without_a_length_limit(tmp_path: Path) -> None:
     tables = {
         "data": {"strings": 10_000, "held_out_strings": 100, "max_symbols": 20},

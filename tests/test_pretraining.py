@@ -66,6 +66,7 @@ def told(path: Path, config: RunConfig, dataset: Dataset) -> tuple[Run, list[str
     return run, lines
 
 
+@pytest.mark.slow
 def test_a_classifier_begins_where_the_pretraining_ended(
     tmp_path: Path, pretrained: RunConfig, dataset: Dataset
 ) -> None:
@@ -81,6 +82,7 @@ def test_a_classifier_begins_where_the_pretraining_ended(
     assert run.result("training")["pretraining"]["seconds"] == start.result("training")["seconds"] > 0
 
 
+@pytest.mark.slow
 def test_the_pretraining_learns(pretrained: RunConfig, dataset: Dataset) -> None:
     epochs = pretrain(pretrained, dataset, lambda _: None).metrics("epoch")
     assert epochs[1]["val_cross_entropy_nats"] < epochs[0]["val_cross_entropy_nats"] < np.log(len(dataset.vocab))
@@ -111,6 +113,7 @@ def test_only_what_changes_its_weights_asks_for_another(
     assert (paths[0] == paths[1]) is shared
 
 
+@pytest.mark.slow
 def test_it_is_done_once_for_all_seeds(tmp_path: Path, pretrained: RunConfig, dataset: Dataset) -> None:
     told(tmp_path / "one", pretrained, dataset)
     other = replace(pretrained, loop=replace(pretrained.loop, seed=1))
@@ -119,6 +122,7 @@ def test_it_is_done_once_for_all_seeds(tmp_path: Path, pretrained: RunConfig, da
     assert run.finished
 
 
+@pytest.mark.slow
 def test_a_pretraining_that_is_stopped_goes_on_to_the_same_bits(
     tmp_path: Path,
     pretrained: RunConfig,
@@ -138,6 +142,7 @@ def test_a_pretraining_that_is_stopped_goes_on_to_the_same_bits(
     assert same_weights(run, whole)
 
 
+@pytest.mark.slow
 def test_a_classifier_that_is_stopped_goes_on_from_its_own_state(
     tmp_path: Path, pretrained: RunConfig, dataset: Dataset, stopped_after: Callable[[int], None]
 ) -> None:
@@ -165,6 +170,7 @@ def test_texts_of_one_word_hold_nothing_to_predict(pretrained: RunConfig, datase
         pretrain(pretrained, replace(dataset, splits=splits), lambda _: None)
 
 
+@pytest.mark.slow
 def test_what_is_held_out_of_the_labelled_texts_changes_nothing_that_unlabelled_ones_teach(
     pretrained: RunConfig, dataset: Dataset
 ) -> None:
@@ -203,6 +209,7 @@ def test_who_comes_second_waits(tmp_path: Path) -> None:
     second.join()
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_what_is_finished(pretrained: RunConfig, dataset: Dataset) -> None:
     run, lines = pretrain(pretrained, dataset, lambda _: None), list[str]()
     assert run is not None

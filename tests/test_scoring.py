@@ -116,6 +116,7 @@ def test_the_perfect_model_has_no_excess_and_its_samples_are_perfect(name: str) 
     assert lengths["total_variation"] < 2 * lengths["total_variation_perfect"]
 
 
+@pytest.mark.slow
 def test_the_excess_of_a_known_model_is_the_divergence() -> None:
     """Two languages differ in one choice that is made at every token, so its divergence is known exactly."""
     law, other = language("parity", stop=0.1), language("parity", stop=0.2)

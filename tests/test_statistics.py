@@ -69,6 +69,7 @@ def test_mcnemar_with_swapped_models_changes_the_sign(pair: tuple[np.ndarray, np
     assert counts.difference.value == pytest.approx(pair[0].mean() - pair[1].mean())
 
 
+@pytest.mark.slow
 def test_mcnemar_interval_coverage_and_false_positive_rate() -> None:
     chance = np.random.default_rng(0)
     shares, draws = [0.8, 0.08, 0.05, 0.07], 2_000
@@ -153,6 +154,7 @@ def test_bootstrap_interval_covers_other_seeds_and_texts(seeds: int) -> None:
     assert hits_of_welch < hits  # Welch's interval covers other seeds only
 
 
+@pytest.mark.slow
 def test_bootstrap_false_positive_rate_in_the_far_tail_with_few_seeds() -> None:
     """Holm's correction uses the far tail; the plain resamples give p < 0.05 / 15 in 1.3% of such draws."""
     draws, errors = 1_500, 0

@@ -54,6 +54,7 @@ def test_words_missing_from_training_become_unknown(benchmark: ModuleType) -> No
     assert dataset.vocab.decode(dataset.split("train")[0].tolist()) == GOOD
 
 
+@pytest.mark.slow
 def test_a_competitor_runs_in_its_own_process(
     benchmark: ModuleType, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,7 @@ def test_threads_of_a_larger_machine_are_as_many_as_this_one_bears(
     assert "NOTE: this machine computes with at most 4 threads, so not with 64." in lines
 
 
+@pytest.mark.slow
 def test_interrupted_at_ten_random_steps_and_resumed_to_the_same_bits(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
@@ -123,6 +124,7 @@ def test_interrupted_at_ten_random_steps_and_resumed_to_the_same_bits(
         assert resumed_log == log
 
 
+@pytest.mark.slow
 def test_killed_at_random_steps_and_resumed_to_the_same_bits(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
@@ -258,7 +260,6 @@ def test_patience_stops_a_training_that_gets_no_better(tmp_path: Path, config: R
     assert lines[-1].startswith("stopped")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "last"])
 def test_what_is_kept(
     keep: str, tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
@@ -304,6 +305,7 @@ def test_float32_is_float32_on_a_gpu_too(config: RunConfig, monkeypatch: pytest.
     assert not torch.backends.cudnn.allow_tf32
 
 
+@pytest.mark.slow
 def test_a_processor_without_bf16_products_multiplies_in_float32_and_says_so(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +325,7 @@ def test_a_processor_without_bf16_products_multiplies_in_float32_and_says_so(
     assert not [line for line in lines["float32"] if line.startswith("NOTE")]
 
 
+@pytest.mark.slow
 def test_bf16_products_train_too(tmp_path: Path, config: RunConfig) -> None:
     for layer in ("mlp", "elman", "rnn", "gru", "lstm"):
         changed = config.with_tables(
@@ -346,6 +349,7 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path, config: RunCo
         train(Run(run.path), dataset)
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     expected, _ = weights_and_log(trained(tmp_path / "whole", config, dataset))
     run = Run.create(tmp_path / "run", config, dataset)
@@ -416,6 +420,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, config: RunConfig, datase
             train(run, dataset, report=lambda _: None)
 
 
+@pytest.mark.slow
 def test_a_run_that_dies_while_it_reports_logs_each_epoch_once(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
@@ -431,6 +436,7 @@ def test_a_run_that_dies_while_it_reports_logs_each_epoch_once(
     assert run.result("training")["val_accuracy"] == whole.result("training")["val_accuracy"]
 
 
+@pytest.mark.slow
 def test_an_epoch_that_was_logged_but_not_kept_is_logged_once(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:

@@ -362,7 +362,6 @@ def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
     return rules
 
 
-@pytest.mark.slow
 @given(grammars())
 @settings(max_examples=80)
 def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> None:
@@ -399,7 +398,6 @@ def automata(draw: st.DrawFn) -> tuple[dict, dict]:
     return arcs, stops
 
 
-@pytest.mark.slow
 @given(automata())
 @settings(max_examples=80)
 def test_any_automaton_is_its_brute_force(drawn: tuple[dict, dict]) -> None:

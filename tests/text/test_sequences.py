@@ -62,7 +62,6 @@ def test_damaged_or_missing_file_is_refused(tmp_path: Path, damage: str) -> None
         Sequences.load(tmp_path)
 
 
-@pytest.mark.slow
 @given(st.text())
 def test_words_are_lower_case_runs_of_letters(text: str) -> None:
     expected = re.sub("[^a-z]", " ", text.lower().replace("<br />", " ")).split()

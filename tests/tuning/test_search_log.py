@@ -45,7 +45,6 @@ def test_by_hand() -> None:
     assert best_after_trials(turned, 4) == 0.6
 
 
-@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(1, 100)), max_size=8), st.sampled_from(["maximize", "minimize"]))
 def test_more_trials_and_more_time_are_never_worse(found: list[tuple[float, float]], direction: str) -> None:
     trials = [trial(i, "complete", spent, (value, spent)) for i, (value, spent) in enumerate(found)]

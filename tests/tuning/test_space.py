@@ -145,7 +145,6 @@ def test_differences_are_told_one_by_one() -> None:
     ]
 
 
-@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.sampled_from(starts()), st.integers(0, 10_000))
 def test_the_command_line_makes_the_configuration(config: RunConfig, seed: int) -> None:
