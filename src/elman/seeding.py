@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import torch
 
 
 def derive(seed: int, *name: str | int) -> int:
@@ -27,6 +26,8 @@ def numpy_generator(seed: int, *name: str | int) -> np.random.Generator:
 @contextmanager
 def torch_seeded(seed: int, *name: str | int) -> Iterator[None]:
     """Let torch draw from the generator of that name within the block, and as before after it."""
+    import torch  # here, so that a command without a model need not load it
+
     cuda = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]  # torch's
     with torch.random.fork_rng(devices=cuda):
         # Not torch.manual_seed: where there is no GPU it notes each call, with its stack, for one that might come.

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from elman.languages.base import Entropy, Language
+from elman.statistics import mean_over_seeds
 
 SAMPLES = 10_000
 
@@ -35,10 +36,8 @@ def from_surprisals(nats: Floats, control: Floats | None = None, control_mean: f
     control, control_mean
         Another quantity of the same strings, and its mean over all strings, which is exact.
     """
-    from elman.statistics import mean_over_seeds  # imports SciPy, which takes half a second
-
     if control is not None and (spread := float(np.var(control))) > 0:
         slope = float(np.mean((control - control.mean()) * nats)) / spread
         nats = nats - slope * (control - control_mean)
-    mean, low, high = (max(0.0, value) for value in mean_over_seeds(nats))
-    return Entropy(mean, "estimate", (low, high), len(nats))
+    nats_per_string, low, high = (max(0.0, value) for value in mean_over_seeds(nats))
+    return Entropy(nats_per_string, "estimate", (low, high), len(nats))

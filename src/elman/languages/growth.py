@@ -40,10 +40,14 @@ def check_rules(rules: Mapping[str, Sequence[Rule]], alphabet: Sequence[str], st
     _check_growth(rules)
 
 
+def _successors(rules: Mapping[str, Sequence[Rule]]) -> dict[str, set[str]]:
+    """Return the symbols on the right-hand sides of each nonterminal."""
+    return {left: {symbol for rule in ways for symbol in rule.right} for left, ways in rules.items()}
+
+
 def _check_reach(rules: Mapping[str, Sequence[Rule]], start: str) -> None:
-    ways = {left: {symbol for rule in found for symbol in rule.right} for left, found in rules.items()}
-    known = reachable(ways, {start})
-    for left in (left for left in rules if left not in known):
+    reached = reachable(_successors(rules), {start})
+    for left in (left for left in rules if left not in reached):
         raise LanguageError(
             f"The rules of {left!r} cannot be reached from {start!r}.",
             "Use it in a rule, or remove it.",
@@ -53,19 +57,15 @@ def _check_reach(rules: Mapping[str, Sequence[Rule]], start: str) -> None:
 
 def _check_growth(rules: Mapping[str, Sequence[Rule]]) -> None:
     """Refuse a cycle of rules that makes, on average, one or more of itself: the mean length is infinite."""
-    from scipy.sparse.csgraph import connected_components  # a tenth of a second
-
-    lefts = list(rules)
+    index = {nonterminal: i for i, nonterminal in enumerate(rules)}
     means = _mean_matrix(rules)
-    count, component = connected_components(means > 0, connection="strong")
-    for c in range(count):
-        members = np.flatnonzero(component == c)
+    for cycle in _cycles(rules):
+        members = [index[nonterminal] for nonterminal in cycle]
         growth = float(np.abs(np.linalg.eigvals(means[np.ix_(members, members)])).max())
         if growth > 1 - 1e-9:
-            names = {lefts[i] for i in members}
             worst = max(
-                (rule for name in lefts if name in names for rule in rules[name]),
-                key=lambda rule: sum(symbol in names for symbol in rule.right),
+                (rule for nonterminal in cycle for rule in rules[nonterminal]),
+                key=lambda rule: sum(symbol in cycle for symbol in rule.right),
             )
             raise LanguageError(
                 f"The rule {worst.left} -> {' '.join(worst.right)} grows endlessly: it leads back to {worst.left!r} "
@@ -73,6 +73,18 @@ def _check_growth(rules: Mapping[str, Sequence[Rule]]) -> None:
                 "Give rules that end a larger weight.",
                 ("rules", worst.left, " ".join(worst.right)),
             )
+
+
+def _cycles(rules: Mapping[str, Sequence[Rule]]) -> list[list[str]]:
+    """Return the largest sets of nonterminals that all lead to one another, each in the order of the rules."""
+    ways = _successors(rules)
+    reached = {nonterminal: reachable(ways, successors) for nonterminal, successors in ways.items()}
+    cycles: dict[tuple[str, ...], None] = {}
+    for nonterminal in rules:
+        cycles[tuple(other for other in rules if other in reached[nonterminal] and nonterminal in reached[other])] = (
+            None
+        )
+    return [list(cycle) for cycle in cycles if cycle]
 
 
 def _mean_matrix(rules: Mapping[str, Sequence[Rule]]) -> Floats:

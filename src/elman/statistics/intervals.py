@@ -64,12 +64,12 @@ def mean_over_seeds(values: Sequence[float] | NDArray[np.float64]) -> Estimate:
     >>> mean_over_seeds([0.88, 0.89, 0.90])
     Estimate(value=0.89, low=0.86515862288..., high=0.91484137711...)
     """
-    from scipy.stats import t as student  # takes half a second
+    from scipy.special import stdtrit  # SciPy takes a fifth of a second to import
 
     mean = float(np.mean(values))
     if len(values) < 2:
         return Estimate(mean, -math.inf, math.inf)
-    margin = float(student.ppf(0.975, len(values) - 1)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    margin = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return Estimate(mean, mean - margin, mean + margin)
 
 
