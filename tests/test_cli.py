@@ -526,7 +526,7 @@ def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["language", "info", "klingon"], "no language 'klingon'"),
+        (["language", "info", "klingon"], "'klingon' is not a language"),
         (["language", "info", "absent.toml"], "absent.toml"),
         (["language", "check", "brackets", "absent.txt"], "absent.txt"),
         (["language", "info", "brackets", "--max-symbols", "1"], "brackets"),
@@ -537,8 +537,8 @@ def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
         (["train", "brackets", "--task", "classification"], "no classes"),
         (["language", "info", "dyck1:k=2"], "dyck1 has no option k.\nIt has p."),
         (["language", "info", "dyck:k=1.5"], "k of dyck is a whole number, not 1.5"),
-        (["language", "info", "dyck:"], "no number"),
-        (["language", "info", "anbn:p=0.5,p=0.6"], "p twice"),
+        (["language", "info", "dyck:"], "not a number"),
+        (["language", "info", "anbn:p=0.5,p=0.6"], "p of anbn is given twice"),
         (["language", "info", "brackets:p=1"], "brackets has no option p.\nIt has none."),
         (["language", "draw", "ndfa", "--output", "x.png"], "SVG"),
         (["data", "info", "imdb", "--imdb", "/"], "does not hold the IMDb reviews"),

@@ -49,7 +49,7 @@ class SourceUnreachable(DataError):
 
 
 class LanguageError(ElmanError):
-    """A formal language cannot be as described, or a prefix has no law of what follows it.
+    """A formal language cannot be as described, or a prefix has no next-symbol distribution.
 
     ``place`` says where in the description: keys from the outside in, such as ``("rules", "S", "a S b")``. A
     language's file turns it into a line.

@@ -94,7 +94,7 @@ MEMBERS: dict[str, Callable[[str], bool]] = {
 
 
 def weighed(member: Callable[[str], bool], stop: float) -> Prob:
-    """Return the law in which a member ends with probability ``stop``, and the possible next symbols share the rest.
+    """Return the distribution in which a member ends with probability ``stop``, and possible symbols share the rest.
 
     A symbol is possible if up to three more symbols complete a member; that is enough for every language above.
     """
@@ -121,53 +121,60 @@ def weighed(member: Callable[[str], bool], stop: float) -> Prob:
     return prob
 
 
-def automaton_law(start: str, arcs: Mapping, stops: Mapping, longest: int) -> dict[tuple[str, ...], float]:
+def automaton_probabilities(start: str, arcs: Mapping, stops: Mapping, longest: int) -> dict[tuple[str, ...], float]:
     """Return all strings up to a length with their probabilities, by walking every path."""
-    law: dict[tuple[str, ...], float] = {}
+    probabilities: dict[tuple[str, ...], float] = {}
 
     def walk(state: str, string: tuple[str, ...], p: float) -> None:
         if stops.get(state, 0.0) > 0:
-            law[string] = law.get(string, 0.0) + p * stops[state]
+            probabilities[string] = probabilities.get(string, 0.0) + p * stops[state]
         if len(string) < longest:
             for symbol, target, weight in arcs[state]:
                 walk(target, (*string, symbol), p * weight)
 
     walk(start, (), 1.0)
-    return law
+    return probabilities
 
 
-def grammar_law(start: str, rules: Mapping[str, Mapping[str, float]], longest: int) -> dict[tuple[str, ...], float]:
+def grammar_probabilities(
+    start: str, rules: Mapping[str, Mapping[str, float]], longest: int
+) -> dict[tuple[str, ...], float]:
     """Return all strings up to a length with their probabilities: the least fixed point of the rules, by iteration.
 
     Each round allows derivations one level deeper, so empty rules, chains, ambiguity and left recursion need no care.
     """
-    laws: dict[str, dict[tuple[str, ...], float]] = {left: {} for left in rules}
+    by_nonterminal: dict[str, dict[tuple[str, ...], float]] = {left: {} for left in rules}
     for _ in range(3000):
-        new = {left: _expand(ways, laws, longest) for left, ways in rules.items()}
+        new = {left: _expand(alternatives, by_nonterminal, longest) for left, alternatives in rules.items()}
         change = max(
-            (abs(p - laws[left].get(s, 0.0)) / p for left, law in new.items() for s, p in law.items() if p > 1e-200),
+            (
+                abs(p - by_nonterminal[left].get(s, 0.0)) / p
+                for left, probabilities in new.items()
+                for s, p in probabilities.items()
+                if p > 1e-200
+            ),
             default=0.0,
         )
-        laws = new
+        by_nonterminal = new
         if change < 1e-14:
-            return laws[start]
+            return by_nonterminal[start]
     raise AssertionError("no fixed point")
 
 
-def _expand(ways: Mapping[str, float], laws: Mapping, longest: int) -> dict[tuple[str, ...], float]:
-    law: dict[tuple[str, ...], float] = {}
-    for right, weight in ways.items():
+def _expand(alternatives: Mapping[str, float], by_nonterminal: Mapping, longest: int) -> dict[tuple[str, ...], float]:
+    probabilities: dict[tuple[str, ...], float] = {}
+    for right, weight in alternatives.items():
         partial = {(): weight}
         for symbol in right.split():
             further: dict[tuple[str, ...], float] = {}
             for string, p in partial.items():
-                for tail, q in laws.get(symbol, {(symbol,): 1.0}).items():
+                for tail, q in by_nonterminal.get(symbol, {(symbol,): 1.0}).items():
                     if len(string) + len(tail) <= longest:
                         further[string + tail] = further.get(string + tail, 0.0) + p * q
             partial = further
         for string, p in partial.items():
-            law[string] = law.get(string, 0.0) + p
-    return law
+            probabilities[string] = probabilities.get(string, 0.0) + p
+    return probabilities
 
 
 def inside(rules: Mapping[str, Mapping[str, float]], start: str, words: Sequence[str]) -> float:

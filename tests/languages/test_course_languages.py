@@ -23,19 +23,19 @@ CHECKSUMS = [  # language, n, sha256 of the sorted strings joined by newlines, s
 
 
 @pytest.mark.parametrize(("name", "n", "checksum"), CHECKSUMS)
-def test_strings_are_the_courses_own(name: str, n: int, checksum: str) -> None:
+def test_strings_have_the_checksums_of_the_course(name: str, n: int, checksum: str) -> None:
     strings = course_strings(name, n, seed=0)
     assert hashlib.sha256("\n".join(strings).encode()).hexdigest() == checksum
 
 
-def test_words_and_characters_are_the_same_sentences() -> None:
+def test_toy_and_toy_words_draw_the_same_sentences() -> None:
     words = language("toy-words").sample(100, random.Random(5))
     assert [" ".join(sentence) for sentence in words] == language("toy").sample(100, random.Random(5))
 
 
 @pytest.mark.parametrize("load", [load_ndfa, load_brackets, load_toy])
 @pytest.mark.parametrize("char", [True, False])
-def test_loaders_return_ids_short_to_long_and_a_vocabulary_by_frequency(load, char) -> None:
+def test_loaders_sort_strings_by_length_and_the_vocabulary_by_frequency(load, char) -> None:
     x, (i2w, w2i) = load(n=2000, char=char, seed=3)
     assert type(x) is list
     assert all(type(token) is int for string in x for token in string)
@@ -49,27 +49,27 @@ def test_loaders_return_ids_short_to_long_and_a_vocabulary_by_frequency(load, ch
     assert min(counts) > 0
 
 
-def test_ids_spell_the_strings() -> None:
+def test_ids_decode_to_the_strings() -> None:
     x, (i2w, _) = load_brackets(n=1000)
     assert ["".join(i2w[i] for i in string) for string in x] == course_strings("brackets", 1000, 0)
     x, (i2w, _) = load_toy(n=1000, char=False)
     assert sorted(" ".join(i2w[i] for i in string) for string in x) == sorted(course_strings("toy", 1000, 0))
 
 
-def test_seed_is_honoured_and_global_state_left_alone() -> None:
+def test_loaders_use_the_seed_and_not_the_global_state() -> None:
     state = random.getstate()
     assert load_ndfa(n=100, seed=1) == load_ndfa(n=100, seed=1)
     assert load_ndfa(n=100, seed=1) != load_ndfa(n=100, seed=2)
     assert random.getstate() == state
 
 
-def test_150_000_ndfa_strings_are_as_long_as_the_course_s() -> None:
+def test_150_000_ndfa_strings_have_the_lengths_of_the_course() -> None:
     x, _ = load_ndfa(n=150_000)
     assert sum(map(len, x)) == 2_094_396
     assert len(x[-1]) == 158
 
 
-def test_negative_count_is_refused() -> None:
+def test_a_negative_number_of_strings_is_rejected() -> None:
     with pytest.raises(ConfigError, match="-1 texts cannot be generated"):
         load_ndfa(n=-1)
 

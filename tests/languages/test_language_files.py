@@ -1,5 +1,6 @@
-"""Languages from TOML files: the examples of the documentation, and every slip refused with its line."""
+"""Languages from TOML files: the examples of the documentation, and mistakes that are reported with their line."""
 
+import random
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from elman.errors import LanguageError
 from elman.languages import END, LANGUAGES, language
 from elman.languages.file import from_file
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "languages").glob("*.toml"))
+EXAMPLES = Path(__file__).parents[2] / "docs" / "languages"
 
 AUTOMATON = """\
 kind = "automaton"
@@ -41,7 +42,7 @@ start = "S"
 "x" = 1
 """
 
-BAD = [  # what is replaced, by what, the line named, what is said
+MISTAKES = [  # the file, the replaced text, the mistake, the reported line, the reported problem
     # An automaton
     (AUTOMATON, '"1 -> odd"', '"2 -> odd"', 8, "symbol '2' is not in the alphabet"),
     (AUTOMATON, '"1 -> odd"', '"1 -> od"', 8, "state 'od' is not described"),
@@ -50,9 +51,9 @@ BAD = [  # what is replaced, by what, the line named, what is said
     (AUTOMATON, "stop = 0.5", "stop = 1.5", 6, "not above 0 and at most 1"),
     (AUTOMATON, "stop = 0.5", "stop = 0", 6, "not above 0"),
     (AUTOMATON, "stop = 0.5", "stop = nan", 6, "nan"),
-    (AUTOMATON, "stop = 0.5", "stop = true", 6, "no number"),
-    (AUTOMATON, '= "1/4"\n"1', '= "1/0"\n"1', 7, "'1/0' is no number"),
-    (AUTOMATON, '= "1/4"\n"1', '= "a half"\n"1', 7, "no number"),
+    (AUTOMATON, "stop = 0.5", "stop = true", 6, "not a number"),
+    (AUTOMATON, '= "1/4"\n"1', '= "1/0"\n"1', 7, "'1/0' is not a number"),
+    (AUTOMATON, '= "1/4"\n"1', '= "a half"\n"1', 7, "not a number"),
     (AUTOMATON, '"1/4"\n"1', '-0.25\n"1', 7, "-0.25"),
     (AUTOMATON, '"1 -> odd" = "1/4"', '"0  ->  even" = "1/4"', 7, "given twice"),
     (AUTOMATON, '"1 -> odd" = "1/4"', '"1 -> even" = "1/4"', 10, "'odd' cannot be reached"),
@@ -62,14 +63,14 @@ BAD = [  # what is replaced, by what, the line named, what is said
     (AUTOMATON, '["0", "1"]', '["0", "1", "0"]', 2, "a symbol twice"),
     (AUTOMATON, '["0", "1"]', '["0", "1", ".end"]', 2, "'.end'"),
     (AUTOMATON, '["0", "1"]', '["0", "1", "a b"]', 2, "'a b'"),
-    (AUTOMATON, '["0", "1"]', '["0", 1]', 2, "no string"),
+    (AUTOMATON, '["0", "1"]', '["0", 1]', 2, "not a string"),
     (AUTOMATON, '["0", "1"]', "[]", 2, "alphabet is empty"),
     (AUTOMATON, '["0", "1"]', '"01"', 2, "alphabet is '01'"),
-    (AUTOMATON, '"automaton"', '"machine"', 1, "no kind 'machine'"),
-    (AUTOMATON, '"automaton"', '["automaton"]', 1, "no kind ['automaton']"),
+    (AUTOMATON, '"automaton"', '"machine"', 1, "'machine' is not a kind"),
+    (AUTOMATON, '"automaton"', '["automaton"]', 1, "['automaton'] is not a kind"),
     (AUTOMATON, 'stop = 0.5\n"0 -> even" = "1/4"', 'stop = 1e-9\n"0 -> even" = 0.749999999', 5, "more than 1,000,000"),
     (AUTOMATON, 'stop = 0.5\n"0 -> even" = "1/4"', 'stop = 1e-17\n"0 -> even" = 0.75', 5, "more than 1,000,000"),
-    (AUTOMATON, "[states.odd]", "[staets.odd]", 10, "key 'staets' means nothing"),
+    (AUTOMATON, "[states.odd]", "[staets.odd]", 10, "key 'staets' is unknown"),
     (AUTOMATON, "[states.odd]", "[states.odd", 10, "not TOML"),
     (AUTOMATON, "stop = 0.5", "stop = 0.5\nstop = 0.5", 7, "not TOML"),
     # A grammar
@@ -94,19 +95,19 @@ BAD = [  # what is replaced, by what, the line named, what is said
 ]
 
 
-@pytest.mark.parametrize("slip", BAD, ids=[f"{slip[3]}: {slip[4]}" for slip in BAD])
-def test_a_slip_is_refused_with_its_line(tmp_path: Path, slip: tuple[str, str, str, int, str]) -> None:
-    text, old, new, line, said = slip
+@pytest.mark.parametrize("mistake", MISTAKES, ids=[f"{mistake[3]}: {mistake[4]}" for mistake in MISTAKES])
+def test_errors_name_the_line(tmp_path: Path, mistake: tuple[str, str, str, int, str]) -> None:
+    text, old, new, line, problem = mistake
     assert text.count(old) >= 1
     path = tmp_path / "mine.toml"
     path.write_text(text.replace(old, new), encoding="utf-8")
-    with pytest.raises(LanguageError, match=re.escape(said)) as caught:
+    with pytest.raises(LanguageError, match=re.escape(problem)) as caught:
         language(str(path))
     assert caught.value.problem.startswith(f"{path}, line {line}: "), caught.value.problem
     assert caught.value.remedy
 
 
-def test_the_texts_above_are_right_as_they_stand(tmp_path: Path) -> None:
+def test_the_unmodified_files_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(AUTOMATON, encoding="utf-8")
     even = from_file(path)
@@ -116,18 +117,18 @@ def test_the_texts_above_are_right_as_they_stand(tmp_path: Path) -> None:
     assert from_file(path).log_prob("x+x+x") == pytest.approx(-3.4420193, abs=1e-6)  # log(0.2² · 0.8)
 
 
-def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+def test_unreadable_files_and_options_of_files_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(LanguageError, match="cannot be read"):
         language(str(tmp_path / "none.toml"))
     path = tmp_path / "latin.toml"
     path.write_bytes(b'kind = "grammar\xe9"')
     with pytest.raises(LanguageError, match="cannot be read"):
         language(str(path))
-    with pytest.raises(LanguageError, match="takes no options"):
+    with pytest.raises(LanguageError, match="has no options"):
         language(str(path), p=0.3)
 
 
-def test_other_ways_to_write_a_table(tmp_path: Path) -> None:
+def test_inline_and_dotted_tables(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     head = 'kind = "grammar"\nalphabet = ["x"]\nstart = "S"\n'
     path.write_text(head + 'rules = { S = { "x S" = 0.5, "" = 0.5 } }\n', encoding="utf-8")
@@ -137,10 +138,8 @@ def test_other_ways_to_write_a_table(tmp_path: Path) -> None:
         from_file(path)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
 def test_examples_of_the_documentation(path: Path) -> None:
-    import random
-
     example = language(str(path))
     strings = example.sample(50, random.Random(0))
     assert all(example.is_member(string) for string in strings)
@@ -148,13 +147,12 @@ def test_examples_of_the_documentation(path: Path) -> None:
     assert 0 < example.floor_nats_per_token() < 2
 
 
-def test_there_are_examples_and_every_name_builds() -> None:
-    assert {path.stem for path in EXAMPLES} == {"even_ones", "sums", "weather"}
+def test_every_language_of_the_table_can_be_built() -> None:
     for name in LANGUAGES:
         assert language(name).alphabet
 
 
-def test_an_example_is_parity() -> None:
-    mine, builtin = language(str(EXAMPLES[0])), language("parity")
+def test_the_example_of_an_automaton_equals_parity() -> None:
+    mine, builtin = language(str(EXAMPLES / "even_ones.toml")), language("parity")
     assert mine.floor_nats_per_token() == pytest.approx(builtin.floor_nats_per_token())
     assert mine.log_prob("0110") == builtin.log_prob("0110")

@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from brute_force import GRAMMARS, REFERENCE, grammar_law, inside, strings, words_of
+from brute_force import GRAMMARS, REFERENCE, grammar_probabilities, inside, strings, words_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -26,7 +26,7 @@ def same(log_prob: float, prob: float) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCE)
-def test_every_short_string(name: str) -> None:
+def test_every_short_string_equals_brute_force(name: str) -> None:
     oracle, truth = language(name), REFERENCE[name]
     for tokens in strings(oracle.alphabet, MOST, LONGEST):
         string = "".join(tokens)
@@ -38,37 +38,39 @@ def test_every_short_string(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GRAMMARS)
-def test_every_short_string_of_a_grammar(name: str) -> None:
+def test_every_short_string_of_a_grammar_equals_brute_force(name: str) -> None:
     start, rules = GRAMMARS[name]
     grammar = Grammar(name, words_of(rules), start, rules)
     checked = list(strings(grammar.alphabet, 20_000, LONGEST))
-    law = grammar_law(start, rules, len(checked[-1]))
-    assert set(law) <= set(checked)
+    probabilities = grammar_probabilities(start, rules, len(checked[-1]))
+    assert set(probabilities) <= set(checked)
     for tokens in checked:
-        assert same(grammar.log_prob(tokens), law.get(tokens, 0.0)), tokens
-        assert grammar.is_member(tokens) == (tokens in law)
+        assert same(grammar.log_prob(tokens), probabilities.get(tokens, 0.0)), tokens
+        assert grammar.is_member(tokens) == (tokens in probabilities)
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
-def test_every_derivable_string_of_a_grammar(name: str) -> None:
-    """Longer than all strings over the alphabet would allow."""
+def test_every_derivable_string_of_a_grammar_equals_brute_force(name: str) -> None:
+    """Derivable strings can be enumerated to a greater length than all strings over the alphabet."""
     start, rules = GRAMMARS[name]
     grammar = Grammar(name, words_of(rules), start, rules)
-    for tokens, prob in grammar_law(start, rules, 9).items():
+    for tokens, prob in grammar_probabilities(start, rules, 9).items():
         assert same(grammar.log_prob(tokens), prob), tokens
 
 
-def test_toy_on_every_string_of_three_words() -> None:
-    """The whole vocabulary: every string of three words, of which 2 · 7 · 6 are sentences."""
+def test_toy_equals_brute_force_on_every_string_of_three_words() -> None:
+    """Over the whole vocabulary, 2 · 7 · 6 strings of three words are sentences."""
     toy = language("toy-words")
-    law = grammar_law("_s", {left: dict.fromkeys(ways, 1 / len(ways)) for left, ways in RULES.items()}, 3)
-    assert len(law) == 2 * 7 * 6
+    probabilities = grammar_probabilities(
+        "_s", {left: dict.fromkeys(ways, 1 / len(ways)) for left, ways in RULES.items()}, 3
+    )
+    assert len(probabilities) == 2 * 7 * 6
     for tokens in strings(toy.alphabet, MOST):
-        assert same(toy.log_prob(tokens), law.get(tokens, 0.0))
+        assert same(toy.log_prob(tokens), probabilities.get(tokens, 0.0))
 
 
 def edited(tokens: list[str], alphabet: tuple[str, ...], rng: random.Random) -> list[str]:
-    """One to three deletions, insertions, replacements, swaps."""
+    """Return the tokens after one to three random deletions, insertions, replacements or swaps."""
     tokens = list(tokens)
     for _ in range(rng.randint(1, 3)):
         i = rng.randrange(len(tokens) + 1)
@@ -85,7 +87,7 @@ def edited(tokens: list[str], alphabet: tuple[str, ...], rng: random.Random) -> 
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_edits_of_long_strings(name: str) -> None:
+def test_edited_long_strings_equal_brute_force(name: str) -> None:
     oracle, truth, rng = language(name), REFERENCE[name], random.Random(1)
     long = sorted(oracle.sample(500, rng), key=len)[-30:]
     for string in long:
@@ -98,7 +100,7 @@ def test_edits_of_long_strings(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [1, 2])
-def test_edits_of_long_sentences(version: int) -> None:
+def test_edited_long_sentences_of_toy_equal_brute_force(version: int) -> None:
     toy, rng = language("toy-words", version=version), random.Random(2)
     rules = {left: {" ".join(r.right): r.probability for r in ways} for left, ways in toy.rules.items()}
     for sentence in sorted(toy.sample(150, rng), key=len)[-25:-10]:
@@ -108,7 +110,7 @@ def test_edits_of_long_sentences(version: int) -> None:
             assert toy.is_member(words) == (prob > 0)
 
 
-def test_characters_are_the_words() -> None:
+def test_toy_by_characters_equals_toy_by_words() -> None:
     toy, words, rng = language("toy"), language("toy-words"), random.Random(3)
     for string in toy.sample(200, rng):
         assert toy.log_prob(string) == words.log_prob(string.split())
@@ -117,7 +119,7 @@ def test_characters_are_the_words() -> None:
         assert toy.is_member(text) == (spelled and words.is_member(text.split())), text
 
 
-def test_one_character_wrong_is_wrong() -> None:
+def test_a_sentence_with_one_wrong_character_is_ungrammatical() -> None:
     toy = language("toy")
     assert toy.is_member("a cat ran")
     for text in ("a cat ran ", " a cat ran", "a  cat ran", "acat ran", "a cat", "a cat rann", "", " ", "A cat ran"):
@@ -125,7 +127,7 @@ def test_one_character_wrong_is_wrong() -> None:
         assert toy.log_prob(text) == -math.inf
 
 
-def test_brackets_asks_three_questions() -> None:
+def test_brackets_has_three_tests() -> None:
     brackets = language("brackets")
     assert brackets.judge("(())") == {"grammatical": True, "in_support": True, "equal_counts": True}
     assert brackets.judge("()()") == {"grammatical": True, "in_support": False, "equal_counts": True}
@@ -136,7 +138,7 @@ def test_brackets_asks_three_questions() -> None:
 
 @given(st.text(alphabet="([])x", max_size=60))
 @settings(max_examples=300)
-def test_dyck_2_on_any_text(text: str) -> None:
+def test_membership_in_dyck_2_equals_brute_force(text: str) -> None:
     oracle: Language = language("dyck2")
     assert oracle.is_member(text) == REFERENCE["dyck2"].member(text)
     assert oracle.in_support(text) == oracle.is_member(text)
@@ -178,16 +180,16 @@ EXAMPLES = [  # the probabilities that the docstrings work out
 
 
 @pytest.mark.parametrize(("name", "string", "prob"), EXAMPLES)
-def test_worked_examples_of_the_docstrings(name: str, string: str, prob: float) -> None:
+def test_examples_of_the_docstrings(name: str, string: str, prob: float) -> None:
     assert math.isclose(math.exp(language(name).log_prob(string)), prob, rel_tol=1e-12)
 
 
-def test_sums_are_ambiguous_as_the_docstring_says() -> None:
+def test_probability_of_an_ambiguous_sum_is_that_of_both_derivations() -> None:
     grammar = Grammar("sums", ["x", "+"], "S", {"S": {"S + S": 0.2, "x": 0.8}})
     assert math.isclose(math.exp(grammar.log_prob("x+x+x")), 2 * 0.2**2 * 0.8**3)
 
 
-def test_forgetting_columns_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clearing_the_cached_columns_does_not_change_probabilities(monkeypatch: pytest.MonkeyPatch) -> None:
     toy = language("toy-words")
     sentences = toy.sample(50, random.Random(8))
     before = [toy.log_prob(sentence) for sentence in sentences]
@@ -203,8 +205,8 @@ def test_a_long_sentence_does_not_underflow() -> None:
     assert after == pytest.approx({"a": 0.01, "b": 0.99, END: 0.0}, abs=1e-12)
 
 
-def test_what_the_prefix_cannot_use_does_not_overflow() -> None:
-    """B would make the same words 500 times as likely, each of 200, but stands only after a b."""
+def test_impossible_symbols_of_a_prefix_do_not_overflow() -> None:
+    """Under B every one of the 200 words would be 500 times as likely, but a B occurs only after a b."""
     rules = {"S": {"b B": 0.5, "a S": 0.001, "c": 0.499}, "B": {"a B": 0.5, "a": 0.5}}
     grammar = Grammar("unlikely", ["a", "b", "c"], "S", rules)
     assert math.isclose(grammar.log_prob("a" * 200 + "c"), 200 * math.log(0.001) + math.log(0.499), rel_tol=1e-12)
@@ -212,29 +214,29 @@ def test_what_the_prefix_cannot_use_does_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_strings_of_a_length_come_as_often_as_their_probability_says(name: str) -> None:
-    law, prob = language(name), REFERENCE[name].prob
+def test_strings_of_a_length_are_drawn_by_their_probability(name: str) -> None:
+    oracle, prob = language(name), REFERENCE[name].prob
     by_length: dict[int, dict[str, float]] = {}
     longest = 0
-    for tokens in strings(law.alphabet, 40_000):
+    for tokens in strings(oracle.alphabet, 40_000):
         longest = len(tokens)
         if (p := prob("".join(tokens))) > 0:
             by_length.setdefault(len(tokens), {})["".join(tokens)] = p
     length, likely = max(by_length.items(), key=lambda item: (len(item[1]) <= 150, item[0]))
-    drawn = Counter(map(str, law.sample_of_length(5_000, length, random.Random(0))))
+    drawn = Counter(map(str, oracle.sample_of_length(5_000, length, random.Random(0))))
     assert set(drawn) <= set(likely)
     often = [string for string, p in likely.items() if 5_000 * p / sum(likely.values()) >= 5]
     expected = np.array([likely[string] for string in often]) / sum(likely.values()) * 5_000
     if len(often) > 1:
         assert chisquare([drawn[string] for string in often], expected, sum_check=False).pvalue > 1e-3
-    limited = law.up_to(length)
+    limited = oracle.up_to(length)
     assert set(map(str, limited.sample_of_length(50, length, random.Random(1)))) <= set(likely)
     for missing in {*range(longest + 1)} - set(by_length):
         with pytest.raises(LanguageError, match="No string"):
-            law.sample_of_length(1, missing, random.Random(0))
+            oracle.sample_of_length(1, missing, random.Random(0))
 
 
-def test_a_very_long_string_of_a_length() -> None:
+def test_sample_of_length_6000() -> None:
     for name in ("brackets", "dyck:k=2,p=0.4", "tomita5", "anbncn", "anbmcnm"):
         [string] = language(name).sample_of_length(1, 6_000, random.Random(0))
         assert len(string) == 6_000
@@ -242,23 +244,23 @@ def test_a_very_long_string_of_a_length() -> None:
 
 
 @pytest.mark.parametrize("name", [*REFERENCE, "toy", "toy-words", "toy2", "toy2-words"])
-def test_answers_are_pythons_own_numbers(name: str) -> None:
-    """So that they can be counted, and written as JSON."""
-    law = language(name)
-    for string in (law.sample(1, random.Random(0))[0], [law.alphabet[0]] * 3):
-        assert type(law.log_prob(string)) is float
-        assert {type(answer) for answer in law.judge(string).values()} == {bool}
+def test_results_are_python_floats_and_bools(name: str) -> None:
+    """Results must be Python numbers, so that they can be counted and written as JSON."""
+    oracle = language(name)
+    for string in (oracle.sample(1, random.Random(0))[0], [oracle.alphabet[0]] * 3):
+        assert type(oracle.log_prob(string)) is float
+        assert {type(answer) for answer in oracle.judge(string).values()} == {bool}
 
 
-def test_a_grammars_strings_of_a_length_are_refused() -> None:
+def test_sample_of_length_is_rejected_for_grammars() -> None:
     with pytest.raises(LanguageError, match="given length"):
         language("toy").sample_of_length(1, 14, random.Random(0))
 
 
 @pytest.mark.parametrize("name", ["brackets", "dyck2"])
-def test_nested_brackets(name: str) -> None:
-    law = language(name)
-    string = law.nested(30, random.Random(0))
-    assert law.in_support(string)
-    assert len(set(string[:30])) == len(law.alphabet) // 2
+def test_nested_returns_brackets_of_the_given_depth(name: str) -> None:
+    oracle = language(name)
+    string = oracle.nested(30, random.Random(0))
+    assert oracle.in_support(string)
+    assert len(set(string[:30])) == len(oracle.alphabet) // 2
     assert all(opens in "([" for opens in string[:30])

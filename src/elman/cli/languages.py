@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from elman.cli.apps import Json, language_app, show_figures, slug, svg
 from elman.config import DataConfig
@@ -13,11 +13,23 @@ if TYPE_CHECKING:
     from elman.languages import Language
 
 
+@language_app.command(name="list")
+def list_languages(*, json: Json = False) -> None:
+    """List the formal languages, with their options and defaults.
+
+    Parameters
+    ----------
+    json
+        Print JSON.
+    """
+    from elman.languages.facts import table
+
+    show_figures(table(), _print_languages, json)
+
+
 @language_app.command(name="info")
 def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = False) -> None:
-    """Print what is known of a language: its alphabet, its entropy, the best that a model of it can do.
-
-    Options of a language stand in its name.
+    """Print a language's alphabet and entropy, and the lowest cross-entropy that a model can reach.
 
         elman language info brackets
         elman language info dyck:k=2,p=0.4 --max-symbols 40
@@ -25,68 +37,79 @@ def language_info(name: str, /, *, max_symbols: int | None = None, json: Json = 
     Parameters
     ----------
     name
-        One of the table (a wrong one lists it), with options or without, or a .toml file.
+        A language of `elman language list`, options after a colon, or a .toml file.
     max_symbols
-        The law on condition that a string has at most this many symbols.
+        Condition the language on strings of at most this many symbols.
     json
-        Print the figures for a program to read.
+        Print JSON.
     """
     from elman.languages.facts import facts
     from elman.report.terminal import print_facts
 
-    show_figures(facts(_law(name, max_symbols)), print_facts, json)
+    show_figures(facts(_language(name, max_symbols)), print_facts, json)
 
 
 @language_app.command
 def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = None, json: Json = False) -> None:
-    """Judge strings, one on each line: grammatical or not, and how probable under the generator.
-
-    They are read from a file, or from standard input.
+    """Check strings, one on each line: grammatical or not, unknown symbols, the probability under the generator.
 
         elman language check brackets strings.txt
         echo '(())' | elman language check brackets
 
+    Symbols of several characters must be separated by blanks; single characters can be. Blanks at the ends of a line
+    are ignored. An empty line is the empty string.
+
     Parameters
     ----------
     name
-        The language.
+        A language of `elman language list`, options after a colon, or a .toml file.
     file
-        The strings; standard input where none is named. Symbols of more than one character stand between blanks.
+        A UTF-8 file of strings. The default is standard input.
     max_symbols
-        The law on condition that a string has at most this many symbols.
+        Condition the language on strings of at most this many symbols.
     json
-        Print a list for a program to read.
+        Print JSON.
     """
-    from elman.languages.facts import checked
+    from elman.languages.facts import judgments
     from elman.report.terminal import print_checked
 
+    language = _language(name, max_symbols)
+    if file is None and sys.stdin.isatty():
+        print("Reading strings from standard input, one on each line. End with Ctrl-D.", file=sys.stderr)
     try:
         text = (sys.stdin.buffer.read() if file is None else file.read_bytes()).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"{file or 'The input'} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
-    show_figures(checked(_law(name, max_symbols), text.splitlines()), print_checked, json)
+        source = "Standard input" if file is None else file
+        raise DataError(f"{source} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
+    show_figures(judgments(language, text.splitlines()), print_checked, json)
 
 
 @language_app.command(name="draw")
 def draw_language(name: str, /, *, output: Path | None = None) -> None:
-    """Draw a language's automaton, or write out its grammar, as a picture.
+    """Draw the automaton of a language, or the rules of its grammar, as an SVG file.
 
     Parameters
     ----------
     name
-        The language.
+        A language of `elman language list`, options after a colon, or a .toml file.
     output
-        Where to write the SVG. The default is NAME.svg.
+        The file to write. The default is NAME.svg.
     """
     require("report")
     from elman.report.drawing import draw
 
     path = svg(output or Path(f"{slug(name)}.svg"))
-    draw(_law(name), path)
+    draw(_language(name), path)
     print(path)
 
 
-def _law(name: str, max_symbols: int | None = None) -> "Language":
+def _print_languages(table: dict[str, Any]) -> None:
+    for language in table["languages"]:
+        options = ",".join(f"{option}={default}" for option, default in language["options"].items())
+        print(f"{language['name']:<10}  {options:<9}  {language['description']}")
+
+
+def _language(name: str, max_symbols: int | None = None) -> "Language":
     from elman.data.languages import law_of
 
     return law_of(DataConfig(name=name, max_symbols=max_symbols))

@@ -1,15 +1,15 @@
 """Charts: the probability of a string and of a prefix under a grammar, one word at a time.
 
-inside[i, A] of column j is P(A ⇒ words i to j), all derivations summed. expected[B] of column j is the probability
-that the words so far end where a B starts (of all derivations that begin with them), so that the law of the next
-word is expected · corners · lexical, with no sum over what follows. A prefix is scaled by its own probability at
-every word, so nothing underflows; and what no derivation of the prefix could use is left out, as Earley's parser
-does, so nothing overflows. Words that the grammar cannot tell apart share a column: the columns form a tree over
-classes of words, and are found again.
+inside[i, A] of column j is P(A ⇒ words i to j), summed over derivations. expected[B] of column j is the probability,
+over all derivations that start with the words so far, that a B starts after them. The weights of the next words are
+expected · corners · lexical, without a sum over later words. Each prefix is scaled by its own probability at every
+word, so nothing underflows. Symbols that no derivation of the prefix can use are left out, as in Earley's parser, so
+nothing overflows. Words that the grammar does not distinguish share a column: the columns form a tree over classes of
+words, and are reused.
 
-Under a limit, every weight becomes a list by the width of all that must still follow: Σ over widths is a power
-series in which a product is a convolution. Source: Stolcke 1995; Jelinek & Lafferty 1991. A column takes time of
-its number times the rules; a string of n words n² to n³ in all.
+Under a length limit, every weight becomes a list indexed by the width of all words that must still follow, a power
+series whose product is a convolution. Source: Stolcke 1995; Jelinek & Lafferty 1991. The time of a column is
+proportional to its position times the number of rules, or n² to n³ for a string of n words.
 """
 
 from typing import Final
@@ -17,24 +17,28 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from elman.languages.normal import Floats, NormalForm
+from elman.languages.entropy import Floats
+from elman.languages.normal import NormalForm
 
 CACHED_FLOATS: Final = 12_000_000  # 96 MB
 
 
 class Column:
-    """What a prefix leaves: see the module. ``rest`` is the width of what follows; without a limit it is 1 long."""
+    """The chart's column after a prefix; see the module.
 
-    __slots__ = ("children", "expected", "inside", "left", "log_scale", "mask", "parent", "predicted")
+    The axis ``rest`` is the width of the words that follow. Without a length limit it has size 1.
+    """
+
+    __slots__ = ("children", "expected", "inside", "left_products", "log_scale", "mask", "parent", "predicted")
 
     def __init__(self, parent: "Column | None", inside: Floats, expected: Floats, log_scale: float) -> None:
         self.parent = parent
         self.inside = inside  # (columns before, N)
         self.expected = expected  # (N, rest)
-        self.log_scale = log_scale  # log of the probability of the classes so far, that has been divided out
+        self.log_scale = log_scale  # log-probability of the word classes so far; inside and expected are divided by it
         self.children: dict[int, Column] = {}
-        self.left: Floats
-        self.predicted: Floats  # expected and all its left corners (N, rest)
+        self.left_products: Floats  # weight · inside of the left part of each binary rule (columns before, R)
+        self.predicted: Floats  # expected, with all its left corners (N, rest)
         self.mask: npt.NDArray[np.bool_]
 
     def path(self) -> "list[Column]":
@@ -53,7 +57,7 @@ class Chart:
     form
         The grammar.
     series
-        Under a limit, `corner_series`; else None.
+        `corner_series` of the grammar under a length limit, or None without a limit.
     """
 
     def __init__(self, form: NormalForm, series: Floats | None = None) -> None:
@@ -70,10 +74,10 @@ class Chart:
         self.root = self._finish(Column(None, np.zeros((0, n)), expected, 0.0))
 
     def _finish(self, column: Column) -> Column:
-        column.left = column.inside[:, self.form.lefts] * self.form.weights
+        column.left_products = column.inside[:, self.form.lefts] * self.form.weights
         column.predicted = self._predict(column.expected)
         column.mask = column.predicted.sum(1) > 0
-        self._stored += column.inside.size + column.left.size + 2 * column.expected.size
+        self._stored += column.inside.size + column.left_products.size + 2 * column.expected.size
         return column
 
     def _predict(self, expected: Floats) -> Floats:
@@ -87,7 +91,7 @@ class Chart:
         return predicted
 
     def extend(self, column: Column, word_class: int) -> Column | None:
-        """Return the column after one word more, or None where no string starts so."""
+        """Return the column after one more word, or None if no string starts with this prefix."""
         if word_class not in column.children:
             after = self._extend(column, word_class)
             if after is None:
@@ -109,7 +113,7 @@ class Chart:
         return self._finish(Column(column, inside, expected, column.log_scale + np.log(scale)))
 
     def _inside(self, columns: list[Column], word: Floats) -> Floats:
-        """Return P(A ⇒ words i to the end) for every i: from short spans to long ones."""
+        """Return P(A ⇒ words i to the end) for every i, from short spans to long ones."""
         form = self.form
         last = len(columns) - 1
         sums = np.zeros((last + 1, len(form.empty)))
@@ -119,12 +123,12 @@ class Chart:
             if not sums[i].any():
                 continue
             inside[i] = (form.chains @ sums[i]) * columns[i].mask
-            if i > 0:  # as the right part of a rule, whose left part ends here
-                sums[:i] += (columns[i].left * inside[i, form.rights]) @ self._to_parent
+            if i > 0:  # the right part of a rule whose left part ends here
+                sums[:i] += (columns[i].left_products * inside[i, form.rights]) @ self._to_parent
         return inside
 
     def _expect(self, columns: list[Column], inside: Floats) -> Floats:
-        """Return where the words may end: after the left part of a rule, before its right part."""
+        """Return the weight of each symbol to start after the words: the right part of a rule whose left part ends."""
         form = self.form
         by_rule = np.zeros((len(form.parents), columns[0].expected.shape[1]))
         for i in np.flatnonzero(inside.any(1)):
@@ -132,75 +136,75 @@ class Chart:
         return self._to_right @ by_rule
 
     def next_words(self, column: Column) -> Floats:
-        """Return (C, rest): the weight of each class to come next, by the width of what follows it."""
+        """Return the weight of each class of words to come next, by the width of the words after it, (C, rest)."""
         return self.form.lexical @ column.predicted
 
     def end(self, column: Column) -> float:
-        """Return the weight of the prefix as a whole string, on the scale of `next_words`."""
-        return (
-            float(column.inside[0, self.form.start]) if len(column.inside) else float(self.form.empty[self.form.start])
-        )
+        """Return the weight of the prefix as a complete string, on the scale of `next_words`."""
+        start = self.form.start
+        return float(column.inside[0, start] if len(column.inside) else self.form.empty[start])
 
 
 def length_series(form: NormalForm, lexical: Floats) -> Floats:
-    """Return P(A ⇒ a string of width l), (N, limit + 1), the empty string apart.
+    """Return P(A ⇒ a nonempty string of width l), (N, limit + 1).
 
     ``lexical`` (N, limit + 1) holds the rules A → word by the word's width, which is at least 1.
     """
     lengths = np.zeros_like(lexical)
     for length in range(1, lexical.shape[1]):
-        left = lengths[form.lefts, 1:length]
-        right = lengths[form.rights, length - 1 : 0 : -1]
-        products = form.weights * (left * right).sum(1)
+        lefts = lengths[form.lefts, 1:length]
+        rights = lengths[form.rights, length - 1 : 0 : -1]
+        products = form.weights * (lefts * rights).sum(1)
         sums = lexical[:, length] + np.bincount(form.parents, products, len(lexical))
         lengths[:, length] = form.chains @ sums
     return lengths
 
 
 def surprisal(p: Floats) -> Floats:
-    """Return -p log p, and 0 at 0."""
+    """Return -p log p elementwise, with 0 at p = 0."""
     return -p * np.log(np.where(p > 0, p, 1.0))
 
 
 def surprisal_series(form: NormalForm, lengths: Floats, lexical: Floats, lexical_surprisal: Floats) -> Floats:
-    """Return the sum of -p log p over the derivations of strings of width l from A, (N, limit + 1); empty ones apart.
+    """Return the sum of -p log p over the derivations of nonempty strings of width l from A, (N, limit + 1).
 
-    The logarithm of a derivation is the sum of its rules', so each rule adds its own to those of its parts. Of a
-    grammar of which no string has two derivations, these are the strings' own p.
+    The log-probability of a derivation is the sum over its rules, so each rule adds its own term to those of its
+    parts. A string of an unambiguous grammar has one derivation, so the result is the sum of -p log p over strings.
 
     Parameters
     ----------
     form
-        Of such a grammar, so that no rule of it sums over several ways.
+        An unambiguous grammar, so that none of its rules sums over several derivations.
     lengths
-        (N, limit + 1), :func:`length_series`.
+        :func:`length_series`, (N, limit + 1).
     lexical, lexical_surprisal
-        (N, limit + 1), the sums of p and of -p log p over the rules A → word, by the word's width.
+        The sums of p and of -p log p over the rules A → word, by the word's width, (N, limit + 1).
     """
-    found = np.zeros_like(lengths)
-    left, right = form.lefts, form.rights
+    series = np.zeros_like(lengths)
+    lefts, rights = form.lefts, form.rights
     rule_surprisal, chain_surprisal = surprisal(form.weights), surprisal(form.chains)
 
     for length in range(1, lengths.shape[1]):
-        here, back = slice(1, length), slice(length - 1, 0, -1)
-        both = (lengths[left, here] * lengths[right, back]).sum(1)
-        either = (found[left, here] * lengths[right, back] + lengths[left, here] * found[right, back]).sum(1)
-        nats = form.weights * either + rule_surprisal * both
-        masses = lexical[:, length] + np.bincount(form.parents, form.weights * both, len(found))
-        sums = lexical_surprisal[:, length] + np.bincount(form.parents, nats, len(found))
-        found[:, length] = form.chains @ sums + chain_surprisal @ masses
-    return found
+        rising, falling = slice(1, length), slice(length - 1, 0, -1)
+        left_masses, right_masses = lengths[lefts, rising], lengths[rights, falling]
+        products = (left_masses * right_masses).sum(1)
+        part_nats = (series[lefts, rising] * right_masses + left_masses * series[rights, falling]).sum(1)
+        nats = form.weights * part_nats + rule_surprisal * products
+        masses = lexical[:, length] + np.bincount(form.parents, form.weights * products, len(series))
+        sums = lexical_surprisal[:, length] + np.bincount(form.parents, nats, len(series))
+        series[:, length] = form.chains @ sums + chain_surprisal @ masses
+    return series
 
 
 def corner_series(form: NormalForm, lengths: Floats) -> Floats:
-    """Return the closure of left corners by the width of what they leave to the right, (N, N, limit + 1)."""
+    """Return the closure of left corners by the width of the words to their right, (N, N, limit + 1)."""
     n, width = lengths.shape
     series = np.zeros((n, n, width))
     series[:, :, 0] = form.chains
-    ways = form.weights[:, None] * lengths[form.rights]
+    right_weights = form.weights[:, None] * lengths[form.rights]
     for length in range(1, width):
         before = series[:, form.parents, length - 1 :: -1]
-        products = np.einsum("nrl,rl->nr", before, ways[:, 1 : length + 1])
+        products = np.einsum("nrl,rl->nr", before, right_weights[:, 1 : length + 1])
         sums = np.zeros((n, n))
         np.add.at(sums.T, form.lefts, products.T)
         series[:, :, length] = sums @ form.chains

@@ -1,4 +1,4 @@
-"""What a description of a language must satisfy, each failure with its place in the description."""
+"""Checks that descriptions of languages share. Each error carries its place in the description."""
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -11,47 +11,73 @@ Node = TypeVar("Node", bound=Hashable)
 TOLERANCE = 1e-9
 
 LONGEST = 1e6
-"""Symbols that a string may have on average: beyond, nothing could be done with one, and rounding decides the mean."""
+"""Largest mean length in symbols: longer strings cannot be processed, and rounding would decide the mean."""
+
+EMPTY_STRING_NAMES = {"ε", "ϵ", "λ", "Λ", "epsilon", "eps", "lambda"}
+"""Names that papers give to the empty string."""
 
 
 def check_alphabet(alphabet: Sequence[str]) -> None:
-    """Refuse symbols that are empty, double, hold blanks, or are special tokens."""
+    """Reject symbols that are empty, listed twice, contain blanks, or are special tokens.
+
+    A single blank is allowed as a symbol if every symbol is one character. Otherwise blanks separate the symbols of a
+    string.
+    """
     if not alphabet:
-        raise LanguageError("The alphabet is empty.", "Name every symbol that a string may hold.", ("alphabet",))
+        raise LanguageError("The alphabet is empty.", "List every symbol that a string may contain.", ("alphabet",))
     if len(set(alphabet)) < len(alphabet):
-        raise LanguageError("The alphabet names a symbol twice.", "Name each once.", ("alphabet",))
+        raise LanguageError("The alphabet lists a symbol twice.", "List each symbol once.", ("alphabet",))
+    characters = all(len(symbol) == 1 for symbol in alphabet)
     for symbol in alphabet:
-        if symbol in SPECIALS or symbol.split() != [symbol]:
+        if symbol == " " and not characters:
             raise LanguageError(
-                f"The alphabet cannot hold {symbol!r}.",
-                f"A symbol has no blanks in it, and is none of {' '.join(SPECIALS)}.",
+                "The alphabet cannot contain a blank, because blanks separate the symbols of its strings.",
+                "Use a blank only in an alphabet in which every symbol is one character.",
+                ("alphabet",),
+            )
+        if symbol in SPECIALS or (symbol != " " and symbol.split() != [symbol]):
+            raise LanguageError(
+                f"The alphabet cannot contain {symbol!r}.",
+                f"Use symbols without blanks in them, other than {' '.join(SPECIALS)}.",
                 ("alphabet",),
             )
 
 
-def check_weight(weight: float, what: str, place: tuple[str, ...]) -> None:
-    """Refuse a weight outside (0, 1]."""
+def check_weight(weight: float, name: str, place: tuple[str, ...]) -> None:
+    """Reject a weight outside (0, 1]."""
     if not 0 < weight <= 1:
-        raise LanguageError(f"The weight of {what} is {weight}.", "Give one above 0 and at most 1.", place)
+        raise LanguageError(f"The weight of {name} is {weight}.", "Use a weight above 0 and at most 1.", place)
 
 
-def check_sum(total: float, what: str, place: tuple[str, ...]) -> None:
-    """Refuse weights that do not sum to one."""
+def check_sum(total: float, name: str, place: tuple[str, ...]) -> None:
+    """Reject weights that do not sum to one."""
     if not math.isclose(total, 1, abs_tol=TOLERANCE):
         raise LanguageError(
-            f"The weights of {what} sum to {total:.10g}, not to 1.",
-            'Correct them; a fraction may stand in quotes, as "1/3".',
+            f"The weights of {name} sum to {total:.10g}, not to 1.",
+            'Correct the weights. A fraction can be written in quotes, such as "1/3".',
             place,
         )
 
 
-def reachable(ways: Mapping[Node, Iterable[Node]], roots: Iterable[Node]) -> set[Node]:
-    """Return what can be reached from ``roots``, themselves included."""
-    found: set[Node] = set()
+def check_limit(name: str, max_length: int, shortest: int, longest: int | None = None) -> None:
+    """Reject a length limit below the shortest string, or above the largest table."""
+    if max_length < shortest:
+        raise LanguageError(
+            f"No string of {name} has at most {max_length} symbols.", f"Use a limit of {shortest} or more."
+        )
+    if longest is not None and max_length > longest:
+        raise LanguageError(
+            f"The table for a limit of {max_length} symbols is too large.", f"Use a limit of {longest} or less."
+        )
+
+
+def reachable(successors: Mapping[Node, Iterable[Node]], roots: Iterable[Node]) -> set[Node]:
+    """Return the nodes that can be reached from ``roots``, the roots included."""
+    nodes: set[Node] = set()
     waiting = list(roots)
     while waiting:
         node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting.extend(ways.get(node, ()))
-    return found
+        if node not in nodes:
+            nodes.add(node)
+            waiting.extend(successors.get(node, ()))
+    return nodes

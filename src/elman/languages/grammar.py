@@ -1,48 +1,51 @@
-"""Probabilistic context-free grammars: a string's probability with its ambiguity summed, a prefix's, and the rest.
+"""Probabilistic context-free grammars: exact probabilities of strings and prefixes, with ambiguity summed out.
 
-A nonterminal is rewritten by one of its rules, chosen by their probabilities, until only words are left. The
-probability of a string sums over its derivations (the inside algorithm), that of a prefix over all strings that begin
-with it (Stolcke 1995; left recursion is summed by a matrix inverse, as Jelinek & Lafferty 1991 do), and the law of
-the next word is the ratio of two. Mean length is one linear system. The entropy of a derivation is exact too, but
-that of a string is exact only where no string has two derivations; else a Monte Carlo estimate. What it leaves out:
-learning the probabilities, and the single best parse.
+A nonterminal is rewritten by one of its rules, drawn by their probabilities, until only words remain. The probability
+of a string is the sum over its derivations (the inside algorithm). The probability of a prefix is the sum over all
+strings that start with it (Stolcke 1995; left recursion is summed by a matrix inverse, as in Jelinek & Lafferty 1991),
+and the distribution of the next word is the ratio of two prefix probabilities. The mean length is the solution of one
+linear system. The entropy of derivations is exact; that of strings is exact only if no string has two derivations, and
+is otherwise a Monte Carlo estimate. Out of scope: learning the probabilities, and the most probable parse.
 """
 
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
 from elman.errors import LanguageError
-from elman.languages.base import END, Entropy, Language, Reader, String
+from elman.languages.base import END, Language, Reader, String
 from elman.languages.chart import Chart, Column, corner_series, length_series, surprisal, surprisal_series
 from elman.languages.checks import check_alphabet
-from elman.languages.estimate import SAMPLES, from_surprisals
+from elman.languages.entropy import SAMPLES, Entropy, Floats, entropy_from_surprisals
 from elman.languages.growth import check_rules, expected_counts
-from elman.languages.normal import Floats, NormalForm, Rule, normal_form
-from elman.languages.predictive import is_predictive
+from elman.languages.ll1 import is_ll1
+from elman.languages.normal import NormalForm, Rule, normal_form
 
 
 class Grammar(Language):
-    """A probabilistic context-free grammar over words (or characters, where every symbol is one).
+    """A probabilistic context-free grammar over words, or over characters if every word is one character.
 
     Parameters
     ----------
+    name
+        The name of the language.
+    alphabet, start
+        The words, and the nonterminal to start from.
     rules
-        Of each nonterminal, its right-hand sides (symbols with blanks between; ``""`` is the empty one) and their
-        probabilities.
-    start, alphabet
-        The nonterminal to start from, and the words.
+        The right-hand sides of each nonterminal, with their probabilities. A right-hand side is a string of symbols
+        with blanks between them; ``""`` is the empty string.
 
     Raises
     ------
     LanguageError
         A symbol is missing, weights do not sum to one, a rule cannot be reached, or the mean length is infinite.
 
-    Example: ``{"S": {"S + S": 0.2, "x": 0.8}}`` gives ``x`` the probability 0.8 and ``x + x`` 0.2 · 0.8²; ``x + x +
-    x`` has two derivations, and 2 · 0.2² · 0.8³.
+    Example: with ``{"S": {"S + S": 0.2, "x": 0.8}}``, P(x) = 0.8 and P(x + x) = 0.2 · 0.8². The string ``x + x + x``
+    has two derivations and the probability 2 · 0.2² · 0.8³.
     """
 
     def __init__(
@@ -50,92 +53,103 @@ class Grammar(Language):
     ) -> None:
         self.name, self.alphabet, self.start = name, tuple(alphabet), start
         self.rules = {
-            left: [Rule(left, tuple(right.split()), p) for right, p in ways.items()] for left, ways in rules.items()
+            left: [Rule(left, tuple(right.split()), p) for right, p in alternatives.items()]
+            for left, alternatives in rules.items()
         }
         check_alphabet(self.alphabet)
+        if " " in self.alphabet:
+            raise LanguageError(
+                "The alphabet of a grammar cannot contain a blank, because blanks separate the symbols of a rule.",
+                "Use spelled = true for words with blanks between them, or an automaton.",
+                ("alphabet",),
+            )
         check_rules(self.rules, self.alphabet, start)
         self.counts = expected_counts(self.rules, start)
         self.index = {word: i for i, word in enumerate(self.alphabet)}
+        self.widths = dict.fromkeys(self.alphabet, 0)  # no length limit
 
     @cached_property
     def form(self) -> NormalForm:
         """The grammar in normal form."""
-        return normal_form([rule for ways in self.rules.values() for rule in ways], self.start, self.alphabet)
+        return normal_form(list(chain.from_iterable(self.rules.values())), self.start, self.alphabet)
 
     @cached_property
     def chart(self) -> Chart:
-        """The columns of prefixes read so far."""
+        """The columns of the prefixes read before."""
         return Chart(self.form)
 
     def sample(self, n: int, rng: random.Random) -> list[String]:
-        """Draw ``n`` strings, the leftmost nonterminal first: `rng.choice` among equal rules, else `rng.choices`."""
+        """Return ``n`` strings, each by a leftmost derivation.
+
+        A rule is drawn by `rng.choice` if all rules of the nonterminal are equally likely, else by `rng.choices`.
+        """
         return [self.join(self.derive(rng)[0]) for _ in range(n)]
 
     def derive(self, rng: random.Random) -> tuple[list[str], float]:
-        """Draw a string, and return it with the log-probability of the derivation that made it."""
+        """Draw a derivation, and return its words and its log-probability."""
         words: list[str] = []
-        log_prob, waiting = 0.0, [self.start]
-        while waiting:
-            symbol = waiting.pop()
+        log_prob, stack = 0.0, [self.start]
+        while stack:
+            symbol = stack.pop()
             if symbol in self._choices:
-                ways, weights = self._choices[symbol]
-                rule = rng.choice(ways) if weights is None else rng.choices(ways, cum_weights=weights)[0]
+                rules, weights = self._choices[symbol]
+                rule = rng.choice(rules) if weights is None else rng.choices(rules, cum_weights=weights)[0]
                 log_prob += math.log(rule.probability)
-                waiting.extend(reversed(rule.right))
+                stack.extend(reversed(rule.right))
             else:
                 words.append(symbol)
         return words, log_prob
 
     @cached_property
     def _choices(self) -> dict[str, tuple[list[Rule], list[float] | None]]:
-        """Each nonterminal's rules, and their cumulated weights where they differ."""
+        """The rules of each nonterminal, and their cumulative probabilities, or None if they are all equal."""
         choices: dict[str, tuple[list[Rule], list[float] | None]] = {}
-        for left, ways in self.rules.items():
-            equal = len({rule.probability for rule in ways}) == 1
-            choices[left] = (ways, None if equal else np.cumsum([rule.probability for rule in ways]).tolist())
+        for left, rules in self.rules.items():
+            probabilities = [rule.probability for rule in rules]
+            choices[left] = (rules, None if len(set(probabilities)) == 1 else np.cumsum(probabilities).tolist())
         return choices
-
-    def is_member(self, tokens: Sequence[str]) -> bool:
-        """Return whether the string has a derivation."""
-        return self.in_support(tokens)
 
     def reader(self) -> Reader:
         """Return the reader of the empty prefix."""
-        return Parse(self, self.chart.root)
+        return GrammarReader(self, self.chart.root)
 
     def log_prob(self, tokens: Sequence[str]) -> float:
-        """Return the natural logarithm of the string's probability, all its derivations summed."""
+        """Return the natural logarithm of the string's probability, summed over its derivations."""
         column: Column | None = self.chart.root
-        shares = 0.0
+        log_shares = 0.0
         for word in tokens:
             number = self.index.get(word)
             column = None if number is None or column is None else self.chart.extend(column, self.word_class(word))
             if column is None or number is None:
                 return -math.inf
-            shares += math.log(self.form.word_share[number])
+            log_shares += math.log(self.form.word_share[number])
         if column is None or (end := self.chart.end(column)) <= 0:
             return -math.inf
-        return float(shares + column.log_scale + math.log(end))
+        return float(log_shares + column.log_scale + math.log(end))
 
     def word_class(self, word: str) -> int:
-        """Return the number of the class of words that the grammar cannot tell from ``word``."""
+        """Return the number of the class of words that the grammar does not distinguish from ``word``."""
         return int(self.form.word_class[self.index[word]])
+
+    def next_weights(self, column: Column, remaining: int) -> Floats:  # noqa: ARG002 (no limit)
+        """Return the weight of each word to come next."""
+        return self.chart.next_words(column)[self.form.word_class, 0] * self.form.word_share
 
     @cached_property
     def unambiguous(self) -> bool:
-        """Whether the grammar is LL(1), so that no string has two derivations. False proves nothing."""
-        return is_predictive(self.rules, self.start)
+        """Whether the grammar is LL(1), so that no string has two derivations. False does not prove ambiguity."""
+        return is_ll1(self.rules, self.start)
 
     def derivation_entropy(self) -> float:
-        """Return the entropy of a derivation in nats: an upper bound of the strings' entropy. Exact."""
-        local = {left: -sum(p * math.log(p) for _, _, p in ways) for left, ways in self.rules.items()}
+        """Return the exact entropy of derivations in nats, an upper bound of the strings' entropy."""
+        local = {left: -sum(p * math.log(p) for _, _, p in rules) for left, rules in self.rules.items()}
         return math.fsum(self.counts[left] * nats for left, nats in local.items())
 
     def entropy(self) -> Entropy:
-        """Return the entropy: the derivation's where `unambiguous`, else an estimate from 10,000 strings.
+        """Return the derivations' entropy if the grammar is `unambiguous`, else an estimate from 10,000 strings.
 
-        The log-probability of the derivations, whose mean is known, is the control variate: what is left to chance
-        is how much the ambiguity takes off.
+        The control variate of the estimate is the log-probability of the derivations, whose mean is known, so only the
+        effect of the ambiguity is random.
         """
         return self._entropy
 
@@ -144,16 +158,17 @@ class Grammar(Language):
         if self.unambiguous:
             return Entropy.exact(self.derivation_entropy())
         rng = random.Random(0)
-        drawn = [self.derive(rng) for _ in range(SAMPLES)]
-        nats = np.array([-self.log_prob(words) for words, _ in drawn])
-        return from_surprisals(nats, np.array([-log_prob for _, log_prob in drawn]), self.derivation_entropy())
+        derivations = [self.derive(rng) for _ in range(SAMPLES)]
+        nats = np.array([-self.log_prob(words) for words, _ in derivations])
+        derivation_nats = np.array([-log_prob for _, log_prob in derivations])
+        return entropy_from_surprisals(nats, derivation_nats, self.derivation_entropy())
 
     def mean_tokens(self) -> float:
-        """Return the mean number of words a string, and one for `END`. Exact."""
+        """Return the exact mean number of words a string, plus one for `END`."""
         return 1 + self.mean_width(dict.fromkeys(self.alphabet, 1))
 
     def mean_width(self, widths: Mapping[str, int]) -> float:
-        """Return the mean of the summed widths of a string's words. Exact."""
+        """Return the exact mean, over strings, of the summed widths of the words."""
         return math.fsum(self.counts.get(word, 0.0) * widths[word] for word in self.alphabet)
 
     def prob_empty(self) -> float:
@@ -161,43 +176,15 @@ class Grammar(Language):
         return float(self.form.empty[self.form.start])
 
     def up_to(self, max_length: int) -> "LimitedGrammar":
-        """Return this law on condition that a string has at most ``max_length`` words."""
+        """Return this distribution conditioned on strings of at most ``max_length`` words."""
         return LimitedGrammar(self, max_length, dict.fromkeys(self.alphabet, 1))
 
 
-class Parse(Reader):
-    """A prefix's column."""
-
-    def __init__(self, grammar: Grammar, column: Column) -> None:
-        self.grammar, self.column = grammar, column
-
-    def distribution(self) -> dict[str, float]:
-        """Return the law of the next word."""
-        form, chart = self.grammar.form, self.grammar.chart
-        weights = chart.next_words(self.column)[form.word_class, 0] * form.word_share
-        return normalised(self.grammar.alphabet, weights, chart.end(self.column))
-
-    def read(self, symbol: str) -> "Parse | None":
-        """Return the column after one word more."""
-        if symbol not in self.grammar.index:
-            return None
-        column = self.grammar.chart.extend(self.column, self.grammar.word_class(symbol))
-        return None if column is None else Parse(self.grammar, column)
-
-
-def normalised(alphabet: Sequence[str], weights: Floats, end: float) -> dict[str, float]:
-    """Return the law that these weights of the words, and of `END`, make up."""
-    total = float(weights.sum()) + end
-    law = dict(zip(alphabet, (weights / total).tolist(), strict=True))
-    law[END] = end / total
-    return law
-
-
 class LimitedGrammar(Language):
-    """A grammar's law on condition that the widths of a string's words sum to at most ``limit``.
+    """A grammar's distribution conditioned on strings whose words have a summed width of at most ``limit``.
 
-    Probabilities are exact: charts under a limit carry the width of what must follow. So is the entropy where the
-    grammar is `Grammar.unambiguous`; else it is estimated.
+    Probabilities are exact, because charts under a limit track the width of the words that must follow. The entropy is
+    exact if the grammar is `Grammar.unambiguous`, and otherwise an estimate.
     """
 
     def __init__(self, grammar: Grammar, limit: int, widths: Mapping[str, int]) -> None:
@@ -208,27 +195,28 @@ class LimitedGrammar(Language):
         masses = self._lengths[grammar.form.start].copy()
         masses[0] = grammar.prob_empty()
         if limit < 0 or masses.sum() <= 0:
-            raise LanguageError(f"No string of {grammar.name} is so short.", "Raise the length limit.")
+            raise LanguageError(f"No string of {grammar.name} is that short.", "Use a higher length limit.")
         self.mass = float(masses.sum())
         self.width_distribution = masses / self.mass
         self._word_widths = np.array([self.widths[word] for word in self.alphabet])
+        self.word_class = grammar.word_class
 
-    def _lexical(self, limit: int, of: Callable[[Floats], Floats] = lambda p: p) -> Floats:
-        """Return the sum, over the rules A → word, ``of`` their probabilities, by the word's width, (N, limit + 1)."""
+    def _lexical(self, limit: int, transform: Callable[[Floats], Floats] = lambda p: p) -> Floats:
+        """Return the sum of ``transform(p)`` over the rules A → word of each width, (N, limit + 1)."""
         form = self.grammar.form
         lexical = np.zeros((len(form.empty), limit + 1))
         for word, number, share in zip(self.alphabet, form.word_class, form.word_share, strict=True):
             if self.widths[word] <= limit:
-                lexical[:, self.widths[word]] += of(share * form.lexical[number])
+                lexical[:, self.widths[word]] += transform(share * form.lexical[number])
         return lexical
 
     @cached_property
     def chart(self) -> Chart:
-        """The columns of prefixes read so far."""
+        """The columns of the prefixes read before."""
         return Chart(self.grammar.form, corner_series(self.grammar.form, self._lengths))
 
     def sample(self, n: int, rng: random.Random) -> list[String]:
-        """Draw from the grammar until the limit is kept, or word by word where that would be too rare."""
+        """Return ``n`` strings: by rejection sampling, or word by word if fewer than 1% would be accepted."""
         if self.mass < 0.01:
             return [self.join(list(self._words(rng))) for _ in range(n)]
         strings: list[String] = []
@@ -241,20 +229,20 @@ class LimitedGrammar(Language):
     def _words(self, rng: random.Random) -> Iterator[str]:
         reader: Reader | None = self.reader()
         while reader is not None:
-            law = reader.distribution()
-            word = rng.choices(list(law), list(law.values()))[0]
+            distribution = reader.distribution()
+            word = rng.choices(list(distribution), list(distribution.values()))[0]
             if word == END:
                 return
             yield word
             reader = reader.read(word)
 
     def is_member(self, tokens: Sequence[str]) -> bool:
-        """Return the unlimited grammar's answer: a string too long is cut off, not wrong."""
+        """Return whether the string is a member of the unlimited grammar: long strings stay grammatical."""
         return self.grammar.is_member(tokens)
 
     def reader(self) -> Reader:
         """Return the reader of the empty prefix."""
-        return LimitedParse(self, self.chart.root, self.limit)
+        return GrammarReader(self, self.chart.root, self.limit)
 
     def log_prob(self, tokens: Sequence[str]) -> float:
         """Return the natural logarithm of the string's probability under the limit."""
@@ -262,18 +250,18 @@ class LimitedGrammar(Language):
             return -math.inf
         return self.grammar.log_prob(tokens) - math.log(self.mass)
 
-    def next_weights(self, column: Column, left: int) -> Floats:
-        """Return the weight of each word to come next, where widths of ``left`` are still free."""
+    def next_weights(self, column: Column, remaining: int) -> Floats:
+        """Return the weight of each word to come next, given the ``remaining`` width."""
         sums = np.cumsum(self.chart.next_words(column), axis=1)
-        room = left - self._word_widths
-        weights = sums[self.grammar.form.word_class, np.maximum(room, 0)]
-        return np.where(room >= 0, weights, 0.0) * self.grammar.form.word_share
+        remaining_after = remaining - self._word_widths
+        weights = sums[self.grammar.form.word_class, np.maximum(remaining_after, 0)]
+        return np.where(remaining_after >= 0, weights, 0.0) * self.grammar.form.word_share
 
     def entropy(self) -> Entropy:
-        """Return the entropy: exact where the grammar is unambiguous, else an estimate from 10,000 strings.
+        """Return the exact entropy if the grammar is unambiguous, else an estimate from 10,000 strings.
 
-        A string p of the grammar has p / mass here, so the entropy is the mean of -log p over the strings within the
-        limit, and log mass. The control variate of the estimate is the width.
+        A string of probability p in the grammar has p / mass here, so the entropy is log mass plus the mean of -log p
+        over the strings within the limit. The control variate of the estimate is the width.
         """
         return self._entropy
 
@@ -286,51 +274,51 @@ class LimitedGrammar(Language):
             nats += surprisal(np.array(grammar.prob_empty()))
             return Entropy.exact(float(nats) / self.mass + math.log(self.mass))
         strings = self.sample(SAMPLES, random.Random(0))
-        nats_each = np.array([-self.log_prob(string) for string in strings])
+        surprisals = np.array([-self.log_prob(string) for string in strings])
         widths = np.array([sum(map(self.widths.__getitem__, string)) for string in strings], dtype=np.float64)
-        return from_surprisals(nats_each, widths, self.mean_width())
+        return entropy_from_surprisals(surprisals, widths, self.mean_width())
 
     def mean_width(self) -> float:
-        """Return the mean of the summed widths of a string's words. Exact."""
+        """Return the exact mean, over strings, of the summed widths of the words."""
         return float(self.width_distribution @ np.arange(self.limit + 1))
 
     def mean_tokens(self) -> float:
-        """Return the mean number of words, and one for `END`. Exact where every word has the width 1.
+        """Return the exact mean number of words, plus one for `END`.
 
         Raises
         ------
         LanguageError
-            Words have other widths, so that their number does not follow from the law of the width.
+            A word has another width than 1, so the number of words does not follow from the width.
         """
         if set(self.widths.values()) != {1}:
-            raise LanguageError("The limit is not one of words.", "Ask for the mean width.")
+            raise LanguageError("The limit does not count words.", "Use mean_width().")
         return 1 + self.mean_width()
 
     def up_to(self, max_length: int) -> "LimitedGrammar":
-        """Return the unlimited law under the lower of the two limits, which are of one kind."""
+        """Return the grammar's distribution under the lower of the two limits, both in the same widths."""
         return LimitedGrammar(self.grammar, min(max_length, self.limit), self.widths)
 
 
-class LimitedParse(Reader):
-    """A prefix's column, and the width that is left."""
+class GrammarReader(Reader):
+    """The reader of a grammar: the chart's column of the prefix and, under a length limit, the remaining width."""
 
-    def __init__(self, language: LimitedGrammar, column: Column, left: int) -> None:
-        self.language, self.column, self.left = language, column, left
+    def __init__(self, language: Grammar | LimitedGrammar, column: Column, remaining: int = 0) -> None:
+        self.language, self.column, self.remaining = language, column, remaining
 
     def distribution(self) -> dict[str, float]:
-        """Return the law of the next word."""
-        weights = self.language.next_weights(self.column, self.left)
-        return normalised(self.language.alphabet, weights, self.language.chart.end(self.column))
+        """Return the distribution of the next word."""
+        weights = self.language.next_weights(self.column, self.remaining)
+        end = self.language.chart.end(self.column)
+        total = float(weights.sum()) + end
+        return {**dict(zip(self.language.alphabet, (weights / total).tolist(), strict=True)), END: end / total}
 
-    def read(self, symbol: str) -> "LimitedParse | None":
-        """Return the column after one word more, or None where no string so short starts so."""
-        grammar = self.language.grammar
-        left = self.left - self.language.widths.get(symbol, 0)
-        if symbol not in grammar.index or left < 0:
+    def read(self, symbol: str) -> "GrammarReader | None":
+        """Return the reader after one more word, or None if no string of the language starts with that prefix."""
+        language, chart = self.language, self.language.chart
+        remaining = self.remaining - language.widths.get(symbol, 0)
+        if symbol not in language.widths or remaining < 0:
             return None
-        column = self.language.chart.extend(self.column, grammar.word_class(symbol))
-        if column is None:
+        column = chart.extend(self.column, language.word_class(symbol))
+        if column is None or (chart.end(column) <= 0 and not language.next_weights(column, remaining).any()):
             return None
-        after = LimitedParse(self.language, column, left)
-        possible = self.language.chart.end(column) > 0 or self.language.next_weights(column, left).any()
-        return after if possible else None
+        return GrammarReader(language, column, remaining)

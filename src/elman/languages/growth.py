@@ -1,8 +1,8 @@
-"""What a grammar's rules make on average, and the refusal of rules that make no law over finite strings.
+"""Mean numbers of symbols in a derivation, and the rejection of rules whose strings have no finite mean length.
 
-With M[A, B] the mean number of B in one rewriting of A, a derivation rewrites each nonterminal (I - M^T)^-1 e_start
-times. The sum is finite where no cycle of nonterminals has a spectral radius of 1 or more; then, too, a derivation
-ends with probability 1. Source: Booth & Thompson 1973, "Applying probability measures to abstract languages".
+M[A, B] is the mean number of B in one rewriting of A. A derivation rewrites the nonterminals (I - M^T)^-1 e_start
+times on average. This is finite if no cycle of nonterminals has a spectral radius of 1 or more; a derivation then ends
+with probability 1. Source: Booth & Thompson 1973, "Applying probability measures to abstract languages".
 """
 
 import math
@@ -11,52 +11,60 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from elman.errors import LanguageError
-from elman.languages.checks import LONGEST, check_sum, check_weight, reachable
-from elman.languages.normal import Floats, Rule
+from elman.languages.checks import EMPTY_STRING_NAMES, LONGEST, check_sum, check_weight, reachable
+from elman.languages.entropy import Floats
+from elman.languages.normal import Rule
+
+Rules = Mapping[str, Sequence[Rule]]
+"""The rules of each nonterminal."""
 
 
-def check_rules(rules: Mapping[str, Sequence[Rule]], alphabet: Sequence[str], start: str) -> None:
-    """Refuse rules that do not make a law over finite strings: see `Grammar`."""
+def check_rules(rules: Rules, alphabet: Sequence[str], start: str) -> None:
+    """Reject rules that do not define a distribution over finite strings; see `Grammar`."""
     if start not in rules:
         raise LanguageError(
-            f"The start symbol {start!r} has no rules.", "Give it some, or start elsewhere.", ("start",)
+            f"The start symbol {start!r} has no rules.", "Add rules for it, or use another start symbol.", ("start",)
         )
-    known = {*rules, *alphabet}
     for left in (left for left in rules if left in alphabet):
-        raise LanguageError(f"{left!r} is both in the alphabet and rewritten by rules.", "Rename one.", ("rules", left))
-    for left, ways in rules.items():
-        for rule in ways:
-            place = ("rules", left, " ".join(rule.right))
-            check_weight(rule.probability, f"the rule {left} -> {' '.join(rule.right) or 'nothing'}", place)
-            for symbol in rule.right:
-                if symbol not in known:
-                    raise LanguageError(
-                        f"The symbol {symbol!r} has no rules and is not in the alphabet.",
-                        "Add it to one of them, or correct the rule.",
-                        place,
-                    )
-        check_sum(math.fsum(rule.probability for rule in ways), f"the rules of {left!r}", ("rules", left))
+        raise LanguageError(
+            f"{left!r} is both in the alphabet and rewritten by rules.", "Rename one of the two.", ("rules", left)
+        )
+    for left, alternatives in rules.items():
+        for rule in alternatives:
+            _check_rule(rule, {*rules, *alphabet})
+        check_sum(math.fsum(rule.probability for rule in alternatives), f"the rules of {left!r}", ("rules", left))
     _check_reach(rules, start)
     _check_growth(rules)
 
 
-def _successors(rules: Mapping[str, Sequence[Rule]]) -> dict[str, set[str]]:
+def _check_rule(rule: Rule, symbols: set[str]) -> None:
+    place = ("rules", rule.left, " ".join(rule.right))
+    check_weight(rule.probability, f"the rule {rule.left} -> {' '.join(rule.right) or 'the empty string'}", place)
+    for symbol in rule.right:
+        if symbol not in symbols:
+            remedy = "Add it to one of them, or correct the rule."
+            if symbol in EMPTY_STRING_NAMES:
+                remedy = f'Write "" for the empty string, or add {symbol} to the alphabet if it is a symbol.'
+            raise LanguageError(f"The symbol {symbol!r} has no rules and is not in the alphabet.", remedy, place)
+
+
+def _successors(rules: Rules) -> dict[str, set[str]]:
     """Return the symbols on the right-hand sides of each nonterminal."""
-    return {left: {symbol for rule in ways for symbol in rule.right} for left, ways in rules.items()}
+    return {left: {symbol for rule in alternatives for symbol in rule.right} for left, alternatives in rules.items()}
 
 
-def _check_reach(rules: Mapping[str, Sequence[Rule]], start: str) -> None:
+def _check_reach(rules: Rules, start: str) -> None:
     reached = reachable(_successors(rules), {start})
     for left in (left for left in rules if left not in reached):
         raise LanguageError(
             f"The rules of {left!r} cannot be reached from {start!r}.",
-            "Use it in a rule, or remove it.",
+            f"Use {left} in a rule, or remove it.",
             ("rules", left),
         )
 
 
-def _check_growth(rules: Mapping[str, Sequence[Rule]]) -> None:
-    """Refuse a cycle of rules that makes, on average, one or more of itself: the mean length is infinite."""
+def _check_growth(rules: Rules) -> None:
+    """Reject a cycle of rules that produces itself once or more on average: the mean length is infinite."""
     index = {nonterminal: i for i, nonterminal in enumerate(rules)}
     means = _mean_matrix(rules)
     for cycle in _cycles(rules):
@@ -70,42 +78,38 @@ def _check_growth(rules: Mapping[str, Sequence[Rule]]) -> None:
             raise LanguageError(
                 f"The rule {worst.left} -> {' '.join(worst.right)} grows endlessly: it leads back to {worst.left!r} "
                 f"{growth:.4g} times on average, and the mean length is infinite.",
-                "Give rules that end a larger weight.",
+                "Increase the weights of rules that end the string.",
                 ("rules", worst.left, " ".join(worst.right)),
             )
 
 
-def _cycles(rules: Mapping[str, Sequence[Rule]]) -> list[list[str]]:
+def _cycles(rules: Rules) -> list[tuple[str, ...]]:
     """Return the largest sets of nonterminals that all lead to one another, each in the order of the rules."""
-    ways = _successors(rules)
-    reached = {nonterminal: reachable(ways, successors) for nonterminal, successors in ways.items()}
-    cycles: dict[tuple[str, ...], None] = {}
-    for nonterminal in rules:
-        cycles[tuple(other for other in rules if other in reached[nonterminal] and nonterminal in reached[other])] = (
-            None
-        )
-    return [list(cycle) for cycle in cycles if cycle]
+    successors = _successors(rules)
+    reached = {left: reachable(successors, successors[left]) for left in rules}
+    cycles = (tuple(other for other in rules if other in reached[left] and left in reached[other]) for left in rules)
+    return [cycle for cycle in dict.fromkeys(cycles) if cycle]
 
 
-def _mean_matrix(rules: Mapping[str, Sequence[Rule]]) -> Floats:
-    """Return how many of each nonterminal (column) one rewriting of another (row) makes on average."""
+def _mean_matrix(rules: Rules) -> Floats:
+    """Return the mean number of each nonterminal (column) in one rewriting of another (row)."""
     index = {left: i for i, left in enumerate(rules)}
     means = np.zeros((len(index), len(index)))
-    for left, ways in rules.items():
-        for rule in ways:
+    for left, alternatives in rules.items():
+        for rule in alternatives:
             for symbol in rule.right:
                 if symbol in index:
                     means[index[left], index[symbol]] += rule.probability
     return means
 
 
-def expected_counts(rules: Mapping[str, Sequence[Rule]], start: str) -> dict[str, float]:
-    """Return how often each nonterminal, and each word, comes up in one derivation on average.
+def expected_counts(rules: Rules, start: str) -> dict[str, float]:
+    """Return the mean number of each nonterminal and each word in one derivation.
 
     Raises
     ------
     LanguageError
-        A nonterminal comes up so often that nothing could be done with a string.
+        The mean number of a nonterminal exceeds one million.
     """
     begin = np.array([float(left == start) for left in rules])
     visits = np.linalg.solve(np.eye(len(begin)) - _mean_matrix(rules).T, begin)
@@ -114,11 +118,11 @@ def expected_counts(rules: Mapping[str, Sequence[Rule]], start: str) -> dict[str
         if not 0 < count <= LONGEST:
             raise LanguageError(
                 f"A string has more than {LONGEST:,.0f} {left!r} on average.",
-                "Give rules that end a larger weight.",
+                "Increase the weights of rules that end the string.",
                 ("rules", left),
             )
-    for left, ways in rules.items():
-        for rule in ways:
+    for left, alternatives in rules.items():
+        for rule in alternatives:
             for symbol in rule.right:
                 if symbol not in rules:
                     counts[symbol] = counts.get(symbol, 0.0) + counts[left] * rule.probability

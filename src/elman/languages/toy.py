@@ -1,8 +1,8 @@
-"""The course's ``toy`` grammar, in its two versions, by words and by characters.
+"""The course's ``toy`` grammar in its two versions, over words and over characters.
 
-The leftmost nonterminal is rewritten by `random.choice` of its right-hand sides, all equally likely, until none is
-left. It is ambiguous (in ``the cat ran while a dog ran quickly`` the adverb may belong to both or to one) and
-left-recursive, so its floor is an estimate.
+The leftmost nonterminal is rewritten by `random.choice` of its right-hand sides, all equally likely, until only words
+remain. The grammar is ambiguous (in ``the cat ran while a dog ran quickly`` the adverb can belong to one or to both
+clauses) and left-recursive, so its floor is an estimate.
 """
 
 from elman.errors import LanguageError
@@ -35,20 +35,20 @@ ADDED_IN_2 = {
 
 
 def toy_words(version: int = 1) -> Grammar:
-    """Return ``toy`` over words. Every right-hand side of a nonterminal is equally likely.
+    """Return ``toy`` over words. All right-hand sides of a nonterminal are equally likely.
 
-    Examples: P(a cat ran) = 1/6 · (1/4 · 1/7) · 1/6 in version 1; ``the dog went ( but a quick mouse walks ) quickly``;
-    not ``cat ran``, nor ``a cat ran (``.
+    Examples: P(a cat ran) = 1/6 · (1/4 · 1/7) · 1/6 in version 1. ``the dog went ( but a quick mouse walks ) quickly``
+    is a member; ``cat ran`` and ``a cat ran (`` are not.
     """
     if version not in (1, 2):
-        raise LanguageError(f"There is no version {version} of toy.", "Choose 1 or 2.")
+        raise LanguageError(f"{version} is not a version of toy.", "Use version 1 or 2.")
     added = ADDED_IN_2 if version == 2 else {}
-    ways = {left: [*rights, *added.get(left, [])] for left, rights in RULES.items()}
-    words = {word for rights in ways.values() for right in rights for word in right.split()}
-    rules = {left: dict.fromkeys(rights, 1 / len(rights)) for left, rights in ways.items()}
-    return Grammar(f"toy{'' if version == 1 else version}-words", sorted(words - set(ways)), "_s", rules)
+    right_sides = {left: [*rights, *added.get(left, [])] for left, rights in RULES.items()}
+    symbols = {symbol for rights in right_sides.values() for right in rights for symbol in right.split()}
+    rules = {left: dict.fromkeys(rights, 1 / len(rights)) for left, rights in right_sides.items()}
+    return Grammar(f"toy{'' if version == 1 else version}-words", sorted(symbols - set(rules)), "_s", rules)
 
 
 def toy(version: int = 1) -> Spelled:
-    """Return ``toy`` over characters: the same strings and probabilities, blanks between the words."""
+    """Return ``toy`` over characters: the same strings and probabilities, with blanks between the words."""
     return Spelled(toy_words(version), "toy" if version == 1 else f"toy{version}")

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from elman.formatting import setting
+from elman.languages.checks import EMPTY_STRING_NAMES
 from elman.progress import seconds
 
 BEST_TRIALS = 5
@@ -363,8 +365,20 @@ def print_checked(checked: dict[str, Any]) -> None:
         probability = f"probability {string['probability']:.3g}"
         if string["in_support"] and not string["probability"]:  # below the smallest float
             probability = f"probability e^{string['log_prob']:.1f}"
-        console.print(f"{string['text']}  ", end="", highlight=False, markup=False, soft_wrap=True)
-        console.print("; ".join([*answers, probability]), style="dim", highlight=False, soft_wrap=True)
+        if string["unknown_symbols"]:
+            answers, probability = [], f"unknown symbol {', '.join(map(_quoted, string['unknown_symbols']))}"
+        console.print(f"{string['text'] or '(empty)'}  ", end="", highlight=False, markup=False, soft_wrap=True)
+        console.print("; ".join([*answers, probability]), style="dim", highlight=False, markup=False, soft_wrap=True)
+    if unknown := {symbol for string in checked["strings"] for symbol in string["unknown_symbols"]}:
+        hint = f"The alphabet of {checked['language']} is {' '.join(map(_quoted, checked['alphabet']))}."
+        if unknown & EMPTY_STRING_NAMES:
+            hint += " Write an empty line for the empty string."
+        Console(stderr=True).print(hint, highlight=False, markup=False)
+
+
+def _quoted(symbol: str) -> str:
+    """Return a symbol in quotes, with escapes for characters that cannot be seen."""
+    return dumps(symbol, ensure_ascii=not symbol.isprintable())
 
 
 def _mark(verdict: dict[str, Any]) -> str:

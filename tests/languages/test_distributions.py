@@ -1,4 +1,4 @@
-"""Probabilities as a law: sums, the chain rule, prefixes, samples, entropies and the floors of the course."""
+"""Languages as distributions: sums, the chain rule, prefixes, samples, entropies, and the floors of the course."""
 
 import math
 import random
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from brute_force import GRAMMARS, REFERENCE, automaton_law, grammar_law, strings, words_of
+from brute_force import GRAMMARS, REFERENCE, automaton_probabilities, grammar_probabilities, strings, words_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
@@ -17,7 +17,7 @@ from elman.languages import END, LANGUAGES, Language, language
 from elman.languages.grammar import Grammar
 from elman.languages.regular import Automaton
 
-Law = Mapping[tuple[str, ...], float]
+Probabilities = Mapping[tuple[str, ...], float]
 AMBIGUOUS = {  # two paths for "aa": through p and q, or p twice
     "p": [("a", "p", 0.3), ("a", "q", 0.2), ("b", "q", 0.1)],
     "q": [("a", "q", 0.1), ("b", "p", 0.5)],
@@ -25,20 +25,23 @@ AMBIGUOUS = {  # two paths for "aa": through p and q, or p twice
 STOPS = {"p": 0.4, "q": 0.4}
 
 
-def law_of(name: str, longest: int) -> Law:
-    """Every string of a language up to a length, by brute force."""
+def probabilities_of(name: str, longest: int) -> Probabilities:
+    """Return the probability of every string of a language up to a length, by brute force."""
     oracle, truth = language(name), REFERENCE[name]
-    found = {tokens: truth.prob("".join(tokens)) for tokens in strings(oracle.alphabet, 100_000, longest)}
-    return {tokens: p for tokens, p in found.items() if p > 0}
+    candidates = {tokens: truth.prob("".join(tokens)) for tokens in strings(oracle.alphabet, 100_000, longest)}
+    return {tokens: p for tokens, p in candidates.items() if p > 0}
 
 
-def check_prefixes(oracle: Language, law: Law, tail: float) -> None:
-    """Next-symbol laws multiply to the mass of all strings with that prefix; ``tail`` is the mass of longer strings."""
+def check_prefixes(oracle: Language, probabilities: Probabilities, tail: float) -> None:
+    """Check that next-symbol probabilities multiply to the mass of all strings with that prefix.
+
+    ``tail`` is the mass of the strings that are not in ``probabilities``.
+    """
     mass: dict[tuple[str, ...], float] = {}
-    for tokens, p in law.items():
+    for tokens, p in probabilities.items():
         for i in range(len(tokens) + 1):
             mass[tokens[:i]] = mass.get(tokens[:i], 0.0) + p
-    for tokens, p in law.items():
+    for tokens, p in probabilities.items():
         prob = 1.0
         for i, following in enumerate(oracle.distributions(tokens)):
             assert math.isclose(sum(following.values()), 1, rel_tol=1e-12)
@@ -51,18 +54,18 @@ def check_prefixes(oracle: Language, law: Law, tail: float) -> None:
         assert math.isclose(math.log(prob), oracle.log_prob(tokens), rel_tol=1e-10, abs_tol=1e-12)
 
 
-def entropy_of(law: Law) -> float:
-    return -math.fsum(p * math.log(p) for p in law.values())
+def entropy_of(probabilities: Probabilities) -> float:
+    return -math.fsum(p * math.log(p) for p in probabilities.values())
 
 
-def conditioned(law: Law, longest: int) -> Law:
-    short = {tokens: p for tokens, p in law.items() if len(tokens) <= longest}
+def conditioned(probabilities: Probabilities, longest: int) -> Probabilities:
+    short = {tokens: p for tokens, p in probabilities.items() if len(tokens) <= longest}
     return {tokens: p / math.fsum(short.values()) for tokens, p in short.items()}
 
 
-def check_limit(oracle: Language, law: Law, longest: int) -> None:
-    """A law under a length limit is the short strings' own, divided by their mass; there is no tail."""
-    limited, truth = oracle.up_to(longest), conditioned(law, longest)
+def check_limit(oracle: Language, probabilities: Probabilities, longest: int) -> None:
+    """Check that a length limit divides the probabilities of short strings by their mass, and removes the others."""
+    limited, truth = oracle.up_to(longest), conditioned(probabilities, longest)
     check_prefixes(limited, truth, tail=1e-14)
     for tokens in strings(oracle.alphabet, 3000, longest + 2):
         assert limited.in_support(tokens) == (tokens in truth)
@@ -76,20 +79,24 @@ def check_limit(oracle: Language, law: Law, longest: int) -> None:
         assert low - margin <= entropy_of(truth) <= high + margin
     mean = math.fsum(p * (len(tokens) + 1) for tokens, p in truth.items())
     assert math.isclose(limited.mean_tokens(), mean, rel_tol=1e-10)
-    shortest = min(map(len, law))
+    shortest = min(map(len, probabilities))
     with pytest.raises(LanguageError, match="No string"):
         oracle.up_to(shortest - 1)
     assert limited.up_to(longest + 5).mean_tokens() == limited.mean_tokens()
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_prefixes_and_limits(name: str) -> None:
+def test_prefix_probabilities_and_length_limits(name: str) -> None:
     longest = {"ndfa": 10, "dyck2": 7, "anbncndn": 8, "anbmcnm": 8}.get(name, 9)
     oracle = language(name)
-    law = law_of(name, longest) if name != "ndfa" else {tuple(s): REFERENCE[name].prob(s) for s in ndfa_strings(2)}
-    check_prefixes(oracle, law, tail=1 - math.fsum(law.values()) + 1e-14)
-    check_limit(oracle, law, longest)
-    check_limit(oracle, law, longest - 3)
+    probabilities = (
+        probabilities_of(name, longest)
+        if name != "ndfa"
+        else {tuple(s): REFERENCE[name].prob(s) for s in ndfa_strings(2)}
+    )
+    check_prefixes(oracle, probabilities, tail=1 - math.fsum(probabilities.values()) + 1e-14)
+    check_limit(oracle, probabilities, longest)
+    check_limit(oracle, probabilities, longest - 3)
 
 
 def ndfa_strings(most: int) -> list[str]:
@@ -97,44 +104,44 @@ def ndfa_strings(most: int) -> list[str]:
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
-def test_prefixes_and_limits_of_grammars(name: str) -> None:
+def test_prefix_probabilities_and_length_limits_of_grammars(name: str) -> None:
     start, rules = GRAMMARS[name]
     grammar = Grammar(name, words_of(rules), start, rules)
-    law = grammar_law(start, rules, 7)
-    check_prefixes(grammar, law, tail=1 - math.fsum(law.values()) + 1e-14)
-    check_limit(grammar, law, 7)
-    check_limit(grammar, law, 4)
+    probabilities = grammar_probabilities(start, rules, 7)
+    check_prefixes(grammar, probabilities, tail=1 - math.fsum(probabilities.values()) + 1e-14)
+    check_limit(grammar, probabilities, 7)
+    check_limit(grammar, probabilities, 4)
 
 
-def test_prefixes_and_limits_of_an_ambiguous_automaton() -> None:
+def test_prefix_probabilities_and_length_limits_of_an_ambiguous_automaton() -> None:
     machine = Automaton("two-ways", "ab", "p", AMBIGUOUS, STOPS)
     assert not machine.unambiguous
-    law = automaton_law("p", AMBIGUOUS, STOPS, 8)
-    check_prefixes(machine, law, tail=1 - math.fsum(law.values()) + 1e-14)
-    check_limit(machine, law, 8)
-    full = automaton_law("p", AMBIGUOUS, STOPS, 13)
+    probabilities = automaton_probabilities("p", AMBIGUOUS, STOPS, 8)
+    check_prefixes(machine, probabilities, tail=1 - math.fsum(probabilities.values()) + 1e-14)
+    check_limit(machine, probabilities, 8)
+    full = automaton_probabilities("p", AMBIGUOUS, STOPS, 13)
     low, high = machine.entropy().interval
     assert entropy_of(full) < high
     assert low < entropy_of(full) + 0.05  # the tail holds 6e-4 of the mass
 
 
 @pytest.mark.parametrize("name", ["toy", "toy2"])
-def test_prefixes_of_the_toy_language_by_characters(name: str) -> None:
+def test_next_character_probabilities_of_toy_multiply_to_the_string_probability(name: str) -> None:
     oracle, rng = language(name), random.Random(0)
     for sentence in oracle.sample(30, rng):
-        laws = list(oracle.distributions(sentence))
-        prob = math.fsum(math.log(law[symbol]) for law, symbol in zip(laws, [*sentence, END], strict=True))
+        steps = list(oracle.distributions(sentence))
+        prob = math.fsum(math.log(step[symbol]) for step, symbol in zip(steps, [*sentence, END], strict=True))
         assert math.isclose(prob, oracle.log_prob(sentence), rel_tol=1e-12)
-        assert all(math.isclose(sum(law.values()), 1, rel_tol=1e-12) for law in laws)
+        assert all(math.isclose(sum(step.values()), 1, rel_tol=1e-12) for step in steps)
 
 
-def test_characters_against_every_sentence_of_a_small_grammar() -> None:
-    """Words that begin with one another: after ``a`` the word may be whole, or go on to ``an`` or ``and``."""
+def test_spelled_grammar_equals_brute_force() -> None:
+    """Words that are prefixes of each other: after ``a`` the word can be complete, or continue to ``an`` or ``and``."""
     from elman.languages.spelling import Spelled
 
     rules = {"S": {"W": 0.6, "S and S": 0.25, "": 0.15}, "W": {"a": 0.3, "an": 0.3, "and": 0.1, "b an": 0.3}}
     grammar = Grammar("prefixes", words_of(rules), "S", rules)
-    words = grammar_law("S", rules, 6)
+    words = grammar_probabilities("S", rules, 6)
     spelled = {tuple(" ".join(sentence)): p for sentence, p in words.items()}
     oracle = Spelled(grammar)
     short = {tokens: p for tokens, p in spelled.items() if len(tokens) <= 11}
@@ -144,25 +151,25 @@ def test_characters_against_every_sentence_of_a_small_grammar() -> None:
     check_limit(oracle, spelled, 0)
 
 
-def test_limited_toy_by_characters() -> None:
+def test_toy_with_a_limit_on_characters() -> None:
     oracle, rng = language("toy").up_to(40), random.Random(0)
     drawn = oracle.sample(4000, rng)
     assert max(map(len, drawn)) <= 40
     mean, error = np.mean([len(s) + 1 for s in drawn]), stats.sem([len(s) for s in drawn])
     assert abs(mean - oracle.mean_tokens()) < 4 * error
     for sentence in drawn[:20]:
-        laws = oracle.distributions(sentence)
-        prob = math.fsum(math.log(law[symbol]) for law, symbol in zip(laws, [*sentence, END], strict=True))
+        steps = oracle.distributions(sentence)
+        prob = math.fsum(math.log(step[symbol]) for step, symbol in zip(steps, [*sentence, END], strict=True))
         assert math.isclose(prob, oracle.log_prob(sentence), rel_tol=1e-11)
     assert oracle.next_symbol_distribution("the quick businessman"[:9]).keys() == {*oracle.alphabet, END}
 
 
-def test_near_the_limit_only_what_can_be_completed_is_left() -> None:
-    law = language("brackets").up_to(2000).next_symbol_distribution("(" * 1000)
-    assert law == pytest.approx({"(": 0.0, ")": 1.0, END: 0.0}, abs=1e-12)
-    law = language("dyck2").up_to(3001).next_symbol_distribution("(" * 1499)
-    assert law["("] == law["["] > 0
-    assert law["]"] == 0
+def test_symbols_that_exceed_the_limit_have_probability_zero() -> None:
+    following = language("brackets").up_to(2000).next_symbol_distribution("(" * 1000)
+    assert following == pytest.approx({"(": 0.0, ")": 1.0, END: 0.0}, abs=1e-12)
+    following = language("dyck2").up_to(3001).next_symbol_distribution("(" * 1499)
+    assert following["("] == following["["] > 0
+    assert following["]"] == 0
 
 
 SAMPLED = [name for name in LANGUAGES if name != "dyck"]
@@ -181,33 +188,33 @@ def test_limited_samples_follow_the_probabilities(name: str, limit: int) -> None
     check_samples(oracle, oracle.sample(4000, random.Random(12)))
 
 
-def test_rare_limited_sentences_are_drawn_word_by_word() -> None:
+def test_sampling_under_a_limit_that_few_strings_meet() -> None:
     grammar = Grammar("rare", ["a", "b"], "S", {"S": {"a a a a T": 0.995, "a": 0.002, "b": 0.003}, "T": {"a": 1.0}})
     limited = grammar.up_to(2)
     check_samples(limited, limited.sample(2000, random.Random(13)))
 
 
 def check_samples(oracle: Language, drawn: list) -> None:
-    """A chi-square test over the strings expected five times and more, all others as one."""
+    """Do a chi-square test over the strings that are expected at least five times, all others in one class."""
     counts = Counter(drawn)
     expected = {s: len(drawn) * math.exp(oracle.log_prob(s)) for s in counts}
     assert min(expected.values()) > 0
     often = [s for s, e in expected.items() if e >= 5]
     rest = len(drawn) - math.fsum(expected[s] for s in often)
     observed = [*(counts[s] for s in often), len(drawn) - sum(counts[s] for s in often)]
-    wanted = [*(expected[s] for s in often), rest]
+    frequencies = [*(expected[s] for s in often), rest]
     if rest < 1:
         assert observed.pop() <= 10
-        wanted.pop()
-        wanted = [e * sum(observed) / sum(wanted) for e in wanted]
-    if len(wanted) > 1:
-        assert stats.chisquare(observed, wanted).pvalue > 1e-5
+        frequencies.pop()
+        frequencies = [e * sum(observed) / sum(frequencies) for e in frequencies]
+    if len(frequencies) > 1:
+        assert stats.chisquare(observed, frequencies).pvalue > 1e-5
     lengths = [len(s) + 1 for s in drawn]
     assert abs(np.mean(lengths) - oracle.mean_tokens()) < 5 * stats.sem(lengths) + 1e-9
     assert set().union(*counts) <= set(oracle.alphabet)
 
 
-def test_samples_come_from_the_generator_given_alone() -> None:
+def test_samples_depend_only_on_the_given_generator() -> None:
     state = random.getstate()
     for name in SAMPLED:
         oracle = language(name)
@@ -219,7 +226,7 @@ def test_samples_come_from_the_generator_given_alone() -> None:
     ("name", "bits", "tokens", "nats"),
     [("ndfa", 4.4338, 15, 0.20489), ("brackets", 7.9096, 10, 0.54825), ("dyck1", 2.5 * 0.8812909, 2.5, 0.610864)],
 )
-def test_floors_of_the_course(name: str, bits: float, tokens: float, nats: float) -> None:
+def test_floors_equal_those_of_the_course(name: str, bits: float, tokens: float, nats: float) -> None:
     oracle = language(name)
     assert oracle.entropy().kind == "exact"
     assert oracle.entropy().bits_per_string == pytest.approx(bits, abs=5e-5)
@@ -227,8 +234,8 @@ def test_floors_of_the_course(name: str, bits: float, tokens: float, nats: float
     assert oracle.floor_nats_per_token() == pytest.approx(nats, abs=5e-6)
 
 
-def test_an_estimate_is_never_below_zero() -> None:
-    """Only one string has a derivation, but it has many; of these the entropy is two bits."""
+def test_an_estimated_entropy_is_never_negative() -> None:
+    """The language has a single string with many derivations, whose entropy is two bits."""
     entropy = Grammar("one", ["x"], "T", {"T": {"T": 0.5, "x": 0.5}}).entropy()
     low, high = entropy.interval
     assert 0 == low <= entropy.nats_per_string <= high < 0.05
@@ -236,8 +243,8 @@ def test_an_estimate_is_never_below_zero() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("p", [0.4, 0.48])
-def test_much_ambiguity_does_not_spoil_the_estimate(p: float) -> None:
-    """n letters have as many derivations as there are binary trees of n leaves, all of one probability."""
+def test_estimate_covers_the_entropy_of_a_very_ambiguous_grammar(p: float) -> None:
+    """A string of n letters has one derivation for each binary tree with n leaves, all of equal probability."""
     entropy = Grammar("trees", ["a"], "S", {"S": {"S S": p, "a": 1 - p}}).entropy()
     n = np.arange(1, 100_000)
     trees = special.gammaln(2 * n - 1) - special.gammaln(n) - special.gammaln(n + 1)
@@ -250,7 +257,7 @@ def test_much_ambiguity_does_not_spoil_the_estimate(p: float) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("version", "bits"), [(1, 25.656), (2, 30.411)])
-def test_toys_floor_is_an_estimate_below_the_derivations(version: int, bits: float) -> None:
+def test_floor_of_toy_is_an_estimate_below_the_entropy_of_derivations(version: int, bits: float) -> None:
     words, characters = language("toy-words", version=version), language("toy", version=version)
     assert words.derivation_entropy() / math.log(2) == pytest.approx(bits, abs=5e-4)
     entropy = characters.entropy()
@@ -268,8 +275,8 @@ EXACT = [name for name in REFERENCE if language(name).entropy().kind == "exact"]
 
 
 @pytest.mark.parametrize("name", EXACT)
-def test_exact_entropy_and_length_are_the_limit_of_the_limited(name: str) -> None:
-    """Under a limit both were counted out; a limit that cuts nothing off must leave them alone."""
+def test_a_very_high_limit_changes_neither_entropy_nor_length(name: str) -> None:
+    """Under a limit, entropy and length are computed by enumeration; a limit that no string exceeds changes neither."""
     oracle = language(name)
     limited = oracle.up_to(2000)
     assert limited.entropy().nats_per_string == pytest.approx(oracle.entropy().nats_per_string, rel=1e-7)
@@ -285,7 +292,7 @@ def test_ll1_grammars_have_an_exact_entropy() -> None:
     assert not language("toy-words").unambiguous
 
 
-def test_an_unknown_symbol_shows_the_alphabet() -> None:
+def test_the_error_for_an_unknown_symbol_lists_the_alphabet() -> None:
     for name in ("brackets", "toy", "parity"):
         with pytest.raises(LanguageError, match=r"Use these: '[( 0]'"):
             language(name).next_symbol_distribution("?")
@@ -295,34 +302,34 @@ def test_an_unknown_symbol_shows_the_alphabet() -> None:
         language("toy-words").next_symbol_distribution(["quikly"])
 
 
-def test_an_impossible_prefix_has_no_law() -> None:
+def test_an_impossible_prefix_is_rejected() -> None:
     for name, prefix in [("brackets", "()("), ("toy", "a cat a"), ("ndfa", "sb"), ("toy", "a  "), ("anbn", "aba")]:
         with pytest.raises(LanguageError, match="No string of"):
             language(name).next_symbol_distribution(prefix)
 
 
 @pytest.mark.parametrize("name", ["anbn", "anbncn", "anbncndn:p=0.3"])
-def test_the_closed_form_of_equal_blocks_is_step_by_step(name: str) -> None:
+def test_closed_form_of_equal_blocks_equals_step_by_step(name: str) -> None:
     blocks = len(language(name).alphabet)
-    for law in (language(name), language(name).up_to(7 * blocks + 1)):
+    for blocks_language in (language(name), language(name).up_to(7 * blocks + 1)):
         for n in range(1, 8):
-            whole = "".join(symbol * n for symbol in law.alphabet)
+            whole = "".join(symbol * n for symbol in blocks_language.alphabet)
             for tokens in (whole, whole[:-1], whole[: n + 1]):
                 np.testing.assert_array_equal(
-                    law.distribution_matrix(tokens), Language.distribution_matrix(law, tokens)
+                    blocks_language.distribution_matrix(tokens), Language.distribution_matrix(blocks_language, tokens)
                 )
     with pytest.raises(LanguageError, match="can produce"):
-        language(name).up_to(7 * blocks).distribution_matrix("".join(symbol * 8 for symbol in law.alphabet))
+        language(name).up_to(7 * blocks).distribution_matrix("".join(symbol * 8 for symbol in blocks_language.alphabet))
     with pytest.raises(LanguageError, match="can produce"):
-        law.distribution_matrix("ba")
+        blocks_language.distribution_matrix("ba")
 
 
-def test_matrix_has_the_end_in_its_last_column() -> None:
+def test_distribution_matrix_has_the_end_in_its_last_column() -> None:
     matrix = language("brackets").distribution_matrix("()")
     assert matrix.tolist() == [[1, 0, 0], [7 / 16, 9 / 16, 0], [0, 0, 1]]
 
 
-def test_readers_share_prefixes() -> None:
+def test_readers_do_not_change_when_they_read() -> None:
     start = language("brackets").reader()
     one = start.read("(")
     assert one is not None
@@ -345,14 +352,14 @@ def test_readers_share_prefixes() -> None:
         ("french", {}),
     ],
 )
-def test_options_that_do_not_fit_are_refused(name: str, options: dict) -> None:
+def test_impossible_options_are_rejected(name: str, options: dict) -> None:
     with pytest.raises(LanguageError):
         language(name, **options)
 
 
 @st.composite
 def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
-    """Rules at random over S, T and a, b: empty, chained, left-recursive, ambiguous."""
+    """Draw rules over S, T and a, b; they can be empty, chained, left-recursive and ambiguous."""
     rules = {}
     for left in ("S", "T"):
         rights = draw(st.lists(st.lists(st.sampled_from("STab"), max_size=3), min_size=1, max_size=4))
@@ -364,20 +371,20 @@ def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
 
 @given(grammars())
 @settings(max_examples=80)
-def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> None:
+def test_random_grammars_equal_brute_force(rules: dict[str, dict[str, float]]) -> None:
     try:
         grammar = Grammar("random", ["a", "b"], "S", rules)
     except LanguageError:
         assume(False)
     assume(max(grammar.counts.values()) < 20)  # nearer to an infinite mean the brute force takes for ever
-    law = grammar_law("S", rules, 4)
+    probabilities = grammar_probabilities("S", rules, 4)
     for tokens in strings("ab", 40):
-        p = law.get(tokens, 0.0)
+        p = probabilities.get(tokens, 0.0)
         assert math.exp(grammar.log_prob(tokens)) == pytest.approx(p, rel=1e-9), tokens
         assert grammar.in_support(tokens) == (p > 0), tokens
-    if law:
-        check_prefixes(grammar, law, tail=1 - math.fsum(law.values()) + 1e-13)
-        limited, truth = grammar.up_to(4), conditioned(law, 4)
+    if probabilities:
+        check_prefixes(grammar, probabilities, tail=1 - math.fsum(probabilities.values()) + 1e-13)
+        limited, truth = grammar.up_to(4), conditioned(probabilities, 4)
         check_prefixes(limited, truth, tail=1e-13)
         if grammar.unambiguous:
             assert limited.entropy().kind == "exact"
@@ -386,7 +393,7 @@ def test_any_grammar_is_its_brute_force(rules: dict[str, dict[str, float]]) -> N
 
 @st.composite
 def automata(draw: st.DrawFn) -> tuple[dict, dict]:
-    """States p, q, r with any arcs over a and b."""
+    """Draw arcs over a and b between the states p, q and r."""
     arcs, stops = {}, {}
     for state in "pqr":
         ways = draw(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("pqr")), max_size=4, unique=True))
@@ -400,19 +407,19 @@ def automata(draw: st.DrawFn) -> tuple[dict, dict]:
 
 @given(automata())
 @settings(max_examples=80)
-def test_any_automaton_is_its_brute_force(drawn: tuple[dict, dict]) -> None:
+def test_random_automata_equal_brute_force(drawn: tuple[dict, dict]) -> None:
     arcs, stops = drawn
     try:
         machine = Automaton("random", "ab", "p", arcs, stops)
     except LanguageError:
         assume(False)
-    law = automaton_law("p", arcs, stops, 5)
+    probabilities = automaton_probabilities("p", arcs, stops, 5)
     for tokens in strings("ab", 63):
-        assert math.exp(machine.log_prob(tokens)) == pytest.approx(law.get(tokens, 0.0), rel=1e-10)
-    check_prefixes(machine, law, tail=1 - math.fsum(law.values()) + 1e-13)
-    assume(law)
-    check_prefixes(machine.up_to(5), conditioned(law, 5), tail=1e-13)
-    paths = Counter(tokens for tokens in law for _ in range(count_paths(arcs, stops, tokens)))
+        assert math.exp(machine.log_prob(tokens)) == pytest.approx(probabilities.get(tokens, 0.0), rel=1e-10)
+    check_prefixes(machine, probabilities, tail=1 - math.fsum(probabilities.values()) + 1e-13)
+    assume(probabilities)
+    check_prefixes(machine.up_to(5), conditioned(probabilities, 5), tail=1e-13)
+    paths = Counter(tokens for tokens in probabilities for _ in range(count_paths(arcs, stops, tokens)))
     if machine.unambiguous:
         assert set(paths.values()) <= {1}
 
