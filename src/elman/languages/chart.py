@@ -9,7 +9,7 @@ words, and are reused.
 
 Under a length limit, every weight becomes a list indexed by the width of all words that must still follow, a power
 series whose product is a convolution. Source: Stolcke 1995; Jelinek & Lafferty 1991. The time of a column is
-proportional to its position times the number of rules, or n² to n³ for a string of n words.
+proportional to its position times the number of rules; a string of n words takes n² to n³ in total.
 """
 
 from typing import Final
@@ -35,7 +35,7 @@ class Column:
         self.parent = parent
         self.inside = inside  # (columns before, N)
         self.expected = expected  # (N, rest)
-        self.log_scale = log_scale  # log-probability of the word classes so far; inside and expected are divided by it
+        self.log_scale = log_scale  # log of the word classes' probability, by which inside and expected are divided
         self.children: dict[int, Column] = {}
         self.left_products: Floats  # weight · inside of the left part of each binary rule (columns before, R)
         self.predicted: Floats  # expected, with all its left corners (N, rest)
@@ -128,7 +128,7 @@ class Chart:
         return inside
 
     def _expect(self, columns: list[Column], inside: Floats) -> Floats:
-        """Return the weight of each symbol to start after the words: the right part of a rule whose left part ends."""
+        """Return the weight of each nonterminal to start after the words: the right part of a rule begun before."""
         form = self.form
         by_rule = np.zeros((len(form.parents), columns[0].expected.shape[1]))
         for i in np.flatnonzero(inside.any(1)):

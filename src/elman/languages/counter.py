@@ -39,7 +39,7 @@ class EqualBlocks(Machine[tuple[int, int, int]]):
             self.name += f" up to {max_n * len(alphabet)}"
 
     def _another(self, n: int) -> float:
-        """Return the probability that the first symbol follows n of them once more."""
+        """Return the probability of another first symbol after n of them."""
         if n == 0:
             return 1.0
         if self.max_n is None:
@@ -127,7 +127,7 @@ class SumBlocks(Machine[tuple[str, int, int]]):
         self.name = "anbmcnm" if max_sum is None else f"anbmcnm up to {2 * max_sum}"
 
     def _another(self, symbol: str, count: int) -> float:
-        """Return the probability that ``symbol`` follows once more after ``count`` a and b."""
+        """Return the probability of another ``symbol`` after ``count`` a and b."""
         if not symbol:
             return 1.0
         if self.max_sum is None:
