@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from elman.errors import LanguageError
 from elman.languages import LANGUAGES, language
+from elman.report.terminal import print_evaluation
+from elman.scoring import cross_entropy, excess
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -273,7 +276,8 @@ def test_check_tells_a_terminal_that_it_reads_standard_input(elman: Command, mon
 def test_list_names_every_language_with_its_options(elman: Command) -> None:
     code, out, _ = elman("language", "list")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == [*LANGUAGES]
+    assert {*LANGUAGES} <= {*out.split()}
+    assert "k=1,p=0.3" in out
     _, out, _ = elman("language", "list", "--json")
     table = {entry["name"]: entry for entry in json.loads(out)["languages"]}
     assert [*table] == [*LANGUAGES]
@@ -282,3 +286,13 @@ def test_list_names_every_language_with_its_options(elman: Command) -> None:
     assert table["brackets"]["options"] == {}
     for name, entry in table.items():
         assert language(name, **entry["options"]).log_prob("") == language(name).log_prob("")
+
+
+@pytest.mark.parametrize(("strings", "shown"), [(1, False), (2, True)])
+def test_an_excess_over_one_string_has_no_interval(
+    capsys: pytest.CaptureFixture[str], strings: int, shown: bool
+) -> None:
+    nats, tokens = np.full(strings, 2.0), np.full(strings, 3)
+    figures = {"task": "language-model", "run": "run", "split": "val", **cross_entropy(nats, tokens)}
+    print_evaluation(figures | excess(nats, np.ones(strings), tokens, language("brackets")))
+    assert ("95%" in capsys.readouterr().out) is shown

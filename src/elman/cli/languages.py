@@ -104,9 +104,13 @@ def draw_language(name: str, /, *, output: Path | None = None) -> None:
 
 
 def _print_languages(table: dict[str, Any]) -> None:
+    from elman.report.terminal import print_table
+
+    rows = []
     for language in table["languages"]:
         options = ",".join(f"{option}={default}" for option, default in language["options"].items())
-        print(f"{language['name']:<10}  {options:<9}  {language['description']}")
+        rows.append([language["name"], options, language["description"]])
+    print_table(["language", "options", "strings"], rows)
 
 
 def _language(name: str, max_symbols: int | None = None) -> "Language":

@@ -133,7 +133,8 @@ class Grammar(Language):
 
     def next_weights(self, column: Column, remaining: int) -> Floats:  # noqa: ARG002 (no limit)
         """Return the weight of each word to come next."""
-        return self.chart.next_words(column)[self.form.word_class, 0] * self.form.word_share
+        weights: Floats = self.chart.next_words(column)[self.form.word_class, 0] * self.form.word_share
+        return weights
 
     @cached_property
     def unambiguous(self) -> bool:

@@ -224,10 +224,10 @@ def _likelihood(figures: dict[str, Any]) -> str:
     )
     if "excess_nats_per_token" not in figures:
         return text
+    interval = f" (95%: {figures['excess_low']:.5f} to {figures['excess_high']:.5f})"
     return (
         f"{text}; floor {figures['floor_nats_per_token']:.5f} ({figures['floor_kind']}), excess"
-        f" [bold]{figures['excess_nats_per_token']:.5f}[/bold]"
-        f" (95%: {figures['excess_low']:.5f} to {figures['excess_high']:.5f})"
+        f" [bold]{figures['excess_nats_per_token']:.5f}[/bold]{interval if figures['sequences'] > 1 else ''}"
     )
 
 
@@ -357,7 +357,7 @@ def print_facts(facts: dict[str, Any]) -> None:
 
 
 def print_checked(checked: dict[str, Any]) -> None:
-    """Print the verdicts of :func:`elman.languages.facts.checked`, a string a line."""
+    """Print the verdicts of :func:`elman.languages.facts.judgments`, a string a line."""
     console = Console()
     for string in checked["strings"]:
         console.print(_mark(string), end=" ")
