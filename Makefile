@@ -16,14 +16,14 @@ test: .venv/installed-dev lint
 check: .venv/installed-dev lint
 	$(PYTEST) -m "not slow"
 
+bench: .venv/installed
+	$(BIN)/python benchmarks/bench.py --json build/bench.json
+
 lint: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-
-bench: .venv/installed
-	$(BIN)/elman bench --json build/bench.json
 
 # The lock files name exact versions; pip's own configuration chooses the build of torch (README).
 .venv/installed: requirements.lock pyproject.toml

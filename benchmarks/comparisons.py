@@ -1,9 +1,9 @@
-"""What ``elman bench`` compares: the fast paths, and what a good student writes (:mod:`plain`), on the same batches.
+"""What ``make bench`` compares: the fast forms, and what they replace (:mod:`peers`), on the same batches.
 
 Classifiers: IMDb, an embedding of 99,430 × 300, hidden 300, 20,000 tokens a batch. Each turn makes one update on each
-of the same four batches; the weights of both go their own way, which costs the same. Before a row is timed, both sides
-get the same weights, and must have the same loss and the same gradients on the first batch. Rows without this check
-compare different things, and their peer's name says which: bf16 products with float32, the Elman network's ``lin2``
+of the same four batches; the weights of the two sides then differ, which costs the same. Before a row is timed, both
+sides get the same weights, and must have the same loss and the same gradients on the first batch. Rows without this
+check compare different things, and the peer's name says which: bf16 products with float32, the Elman network's ``lin2``
 with an ``nn.RNN`` that has none.
 """
 
@@ -14,27 +14,28 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from plain import (
-    PlainClassifier,
-    PlainLanguageModel,
+from bench import Comparison, MemoryComparison, Work
+from peers import (
+    TORCH_LAYERS,
     copy_weights,
     next_distribution,
+    sample_one,
     training_step,
-    write_one,
+    with_torch_layer,
 )
 from torch import nn
 
-from elman.bench import Comparison, MemoryComparison, Work
 from elman.config import BatchConfig, DataConfig, ModelConfig, OptimConfig, SamplingConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ElmanError
 from elman.inference import multiplies_bf16
 from elman.losses import cross_entropy_nats
-from elman.models.classifier import Classifier
-from elman.models.elman import recurrence
-from elman.models.language_model import LanguageModel
-from elman.optim import build_optimizers, catch_up, clip_gradients, learning_rate, set_learning_rate
+from elman.models import plain
+from elman.models.fast.models import Classifier, LanguageModel
+from elman.models.fast.packed import Packing
+from elman.models.fast.tanh import tanh_recurrence
+from elman.optim import build_optimizers, clip_gradients, learning_rate, set_learning_rate
 from elman.presets import preset
 from elman.sampling import draw
 from elman.text.batching import Batch, Batches, shifted
@@ -75,21 +76,26 @@ def tokens(batches: list[Batch]) -> int:
     return sum(batch.tokens for batch in batches)
 
 
+def classifier_config(layer: str) -> ModelConfig:
+    return ModelConfig(layer=layer, embedding_size=SIZE, hidden_size=SIZE, embedding_dropout=0.0, top_dropout=0.0)
+
+
 def our_classifier(layer: str) -> Classifier:
     torch.manual_seed(0)
-    config = ModelConfig(layer=layer, embedding_size=SIZE, hidden_size=SIZE, embedding_dropout=0.0, top_dropout=0.0)
-    return Classifier(config, len(imdb().vocab), 2)
+    return Classifier(classifier_config(layer), len(imdb().vocab), 2)
 
 
-def plain_classifier(layer: str) -> PlainClassifier:
+def plain_classifier(layer: str) -> plain.Classifier:
+    """The plain form; where torch has the layer, with torch's."""
     torch.manual_seed(0)
-    return PlainClassifier(layer, len(imdb().vocab), SIZE, SIZE, 2)
+    model = plain.Classifier(classifier_config(layer), len(imdb().vocab), 2)
+    return with_torch_layer(model) if layer in TORCH_LAYERS else model
 
 
 def agree(what: str, difference: torch.Tensor, tolerance: float) -> None:
     largest = float(difference.detach().abs().max())
     if not largest <= tolerance:  # nor where it is no number
-        raise ElmanError(f"{what} differ by {largest:.2g} between the two sides.", "Mend the one that is wrong.")
+        raise ElmanError(f"{what} differ by {largest:.2g} between the two sides.", "Fix the one that is wrong.")
 
 
 def agree_in_gradients(ours: Iterable[torch.Tensor | None], theirs: Iterable[torch.Tensor | None]) -> None:
@@ -125,7 +131,6 @@ def training(layer: str, precision: str = "float32") -> Callable[[], Work]:
 
         def work() -> int:
             for batch in batches:
-                catch_up(optimizers, batch.token_ids)
                 with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                     loss = cross_entropy_nats(model(batch.token_ids, batch.lengths), batch.labels).mean
                 our_update(model, optimizers, loss)
@@ -181,7 +186,9 @@ def same_recurrence(batch: int, time: int, insize: int, hsize: int) -> Callable[
         layer, x = nn.RNN(insize, hsize, batch_first=True), torch.randn(batch, time, insize)
         W_ih, W_hh, b, b_hh = layer.parameters()
         grad = torch.randn(batch, time, hsize)
-        ours = recurrence(F.linear(x, W_ih, b + b_hh).transpose(0, 1), torch.zeros(batch, hsize), W_hh).transpose(0, 1)
+        packing = Packing(None, (batch, time), x.device)
+        projected = F.linear(x, W_ih, b + b_hh).transpose(0, 1).flatten(0, 1)
+        ours = packing.unpack(tanh_recurrence(projected, None, packing, torch.zeros(batch, hsize), W_hh))
         theirs = layer(x)[0]
         agree("The states", ours - theirs, LOSS_TOLERANCE)
         weights = list(layer.parameters())
@@ -196,10 +203,11 @@ def our_recurrence(batch: int, time: int, insize: int, hsize: int) -> Callable[[
         W_ih, W_hh, b = (
             torch.randn(*s).div_(hsize**0.5).requires_grad_() for s in ((hsize, insize), (hsize,) * 2, (hsize,))
         )
-        grad = torch.randn(time, batch, hsize)
+        grad, packing = torch.randn(time * batch, hsize), Packing(None, (batch, time), x.device)
 
         def work() -> int:
-            states = recurrence(F.linear(x, W_ih, b), torch.zeros(batch, hsize), W_hh)
+            projected = F.linear(x, W_ih, b).flatten(0, 1)
+            states = tanh_recurrence(projected, None, packing, torch.zeros(batch, hsize), W_hh)
             torch.autograd.grad(states, [x, W_ih, W_hh, b], grad)
             return batch * time
 
@@ -243,16 +251,11 @@ def fresh_language_model(name: str) -> LanguageModel:
     return LanguageModel(preset(name).model, len(dataset.vocab))
 
 
-def plain_copy(model: LanguageModel) -> PlainLanguageModel:
-    """Return the plain form, with the same weights."""
-    [layer] = model.layer.forwards
-    assert model.head is not None  # no preset ties it to the embedding
-    vocab_size, embedding_size = model.embedding.weight.shape
-    plain = PlainLanguageModel(vocab_size, embedding_size, model.layer.output_size)
-    plain.embedding.load_state_dict({"weight": model.embedding.weight})
-    plain.lstm.load_state_dict(layer.state_dict())
-    plain.head.load_state_dict({"weight": model.head.weight, "bias": model.bias})
-    return plain
+def plain_copy(model: LanguageModel) -> plain.LanguageModel:
+    """Return the plain form with torch's layer and the same weights."""
+    copy = with_torch_layer(plain.LanguageModel(model.config, model.embedding.num_embeddings))
+    copy_weights(model, copy)
+    return copy
 
 
 def our_loss(model: LanguageModel, batch: Batch) -> torch.Tensor:
@@ -263,8 +266,8 @@ def our_loss(model: LanguageModel, batch: Batch) -> torch.Tensor:
     return cross_entropy_nats(logits.flatten(0, 1), targets.flatten(), PAD, counts).mean
 
 
-def plain_loss(model: PlainLanguageModel, batch: Batch) -> torch.Tensor:
-    logits = model(batch.token_ids[:, :-1]).flatten(0, 1)
+def plain_loss(model: plain.LanguageModel, batch: Batch) -> torch.Tensor:
+    logits = model(batch.token_ids[:, :-1])[0].flatten(0, 1)
     return F.cross_entropy(logits, batch.token_ids[:, 1:].flatten(), ignore_index=PAD)
 
 
@@ -279,9 +282,7 @@ def same_language_model(name: str) -> Callable[[], None]:
         for loss in losses:
             loss.backward()
         agree("The losses", losses[0] - losses[1], LOSS_TOLERANCE)
-        assert ours.head is not None
-        mine = ours.embedding.weight, *ours.layer.parameters(), ours.head.weight, ours.bias
-        agree_in_gradients((weight.grad for weight in mine), (weight.grad for weight in theirs.parameters()))
+        agree_in_gradients(*([weight.grad for weight in model.parameters()] for model in (ours, theirs)))
 
     return check
 
@@ -332,10 +333,10 @@ def writer() -> LanguageModel:
 
 
 def same_next_token() -> None:
-    """Check the distribution behind every prefix of some strings: ours carries its state, the other reads all anew."""
+    """Check the distribution after every prefix of some strings: ours carries its state, the other does not."""
     model, plain = writer(), plain_copy(writer())
     for sample in draw(model, 20, SamplingConfig(max_new_tokens=MOST_SAMPLED)):
-        states, prefix = None, [START]
+        states, prefix = (), [START]
         with torch.inference_mode():
             for token in [*sample.token_ids, END]:
                 logits, states = model(torch.tensor([prefix[-1:]]), states)
@@ -361,7 +362,7 @@ def the_courses_samples() -> Work:
 
     def work() -> int:
         with one_thread():
-            return sum(len(write_one(model, START, END, NEVER, MOST_SAMPLED)) for _ in range(SAMPLES))
+            return sum(len(sample_one(model, START, END, NEVER, MOST_SAMPLED)) for _ in range(SAMPLES))
 
     return work
 

@@ -3,10 +3,10 @@
     python benchmarks/same_accuracy.py --minutes 4      # repeat until it prints the differences
 
 The fast side is ``elman train`` with its defaults, in float32 and, except for the mlp, also with bf16 products. The
-plain side is the model of :mod:`plain` in a loop of its own. It has the same initial weights, batches, order of
-batches, kinds of dropout, learning rate schedule, clipping and decays of Adam. It differs in that torch's layers read
-padded batches, the embedding has a dense gradient, and Adam updates all its rows. Weights are not averaged, which is
-also the default.
+plain side is the model of :mod:`elman.models.plain` in a loop of its own. It has the same initial weights, batches,
+order of batches, kinds of dropout, learning rate schedule, clipping and decays of Adam. It differs in that torch's
+layers read padded batches, the embedding has a dense gradient, and Adam updates all its rows. Weights are not
+averaged, which is also the default.
 
 The figure is the accuracy on the 5,000 validation reviews after the last epoch, which may not be the best one. Each
 model, side and seed writes one small file. When the time is up, the next call continues from the last finished epoch.
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from plain import PlainClassifier, copy_weights, training_step
+from peers import TORCH_LAYERS, copy_weights, training_step, with_torch_layer
 from torch import nn
 
 from elman.config import Precision, RunConfig
@@ -34,7 +34,8 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.evaluation import predict
 from elman.files import new_file, read_json, write_json
-from elman.inference import build_model, make_fabric, trained_model
+from elman.inference import ReadingDevice, trained_model
+from elman.models import build_model, plain
 from elman.optim import learning_rate, set_learning_rate
 from elman.progress import Meter
 from elman.runs import Run
@@ -81,7 +82,10 @@ def correct_reviews(config: RunConfig, model: nn.Module) -> NDArray[np.bool_]:
     batches = Classification(config, imdb()).val
     labels = batches.sequences.labels
     assert labels is not None  # IMDb is labeled
-    correct: NDArray[np.bool_] = predict(make_fabric(config), model, batches, "validation").argmax(axis=1) == labels
+    correct: NDArray[np.bool_] = (
+        predict(ReadingDevice(torch.device("cpu"), config.loop.precision), model, batches, "validation").argmax(axis=1)
+        == labels
+    )
     return correct
 
 
@@ -117,25 +121,18 @@ def train_plain(job: Job, folder: Path, after_epoch: Callable[[], None]) -> dict
     return {"accuracies": accuracies, "right": to_hex(correct_reviews(config, model))}
 
 
-def plain_model(config: RunConfig) -> PlainClassifier:
-    """Return the plain form of a run's model, with the run's initial weights."""
+def plain_model(config: RunConfig) -> plain.Classifier:
+    """Return the plain form of a run's model, torch's layer in it, with the run's initial weights."""
+    sizes = len(imdb().vocab), len(imdb().class_names)
     with torch_seeded(config.loop.seed, "weights"):
-        ours = build_model(config, len(imdb().vocab), len(imdb().class_names))
-    sizes = config.model
-    model = PlainClassifier(
-        sizes.layer,
-        len(imdb().vocab),
-        sizes.embedding_size,
-        sizes.hidden_size,
-        len(imdb().class_names),
-        sizes.embedding_dropout,
-        sizes.top_dropout,
-    )
+        ours = build_model(config, *sizes)
+    model = plain.Classifier(config.model, *sizes)
+    model = with_torch_layer(model) if config.model.layer in TORCH_LAYERS else model
     copy_weights(ours, model)
     return model
 
 
-def plain_epoch(config: RunConfig, model: PlainClassifier, optimizer: torch.optim.Optimizer, epoch: int) -> None:
+def plain_epoch(config: RunConfig, model: plain.Classifier, optimizer: torch.optim.Optimizer, epoch: int) -> None:
     """Train one epoch on the batches and at the learning rates that a run has in this epoch."""
     batches = Classification(config, imdb()).train
     plan = batches.epoch(epoch)

@@ -14,7 +14,8 @@ import torch
 
 from elman.config import ModelConfig
 from elman.losses import cross_entropy_nats
-from elman.models.language_model import LanguageModel
+from elman.models.fast.distinct import embed_distinct
+from elman.models.fast.models import LanguageModel
 
 ROWS, STEPS = 31, 64
 VOCABULARIES = 1_000, 8_000, 30_000, 99_430
@@ -27,7 +28,7 @@ def whole(model: LanguageModel, token_ids: torch.Tensor) -> torch.Tensor:
 
 
 def without_head(model: LanguageModel, token_ids: torch.Tensor) -> torch.Tensor:
-    features, _ = model.layer.advance(model.embedding.placed(token_ids[:, :-1]))
+    features, _ = model.layer.advance(embed_distinct(model.embedding, token_ids[:, :-1], None, model.config))
     return features.sum()
 
 

@@ -7,7 +7,7 @@ with install_import_hook(
     ["elman.models", "elman.losses", "elman.text.batching", "elman.text.sequences"], "beartype.beartype"
 ):
     import elman.losses
-    import elman.models.classifier
+    import elman.models
     import elman.text.batching
 
 import io

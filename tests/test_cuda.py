@@ -1,4 +1,4 @@
-"""On a GPU everything comes out as on the processor, but for rounding: layers, optimiser, trainings, samples."""
+"""On a GPU everything comes out as on the processor, but for rounding: layers, optimizer, trainings, samples."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +16,11 @@ from elman.data.table import open_dataset
 from elman.evaluation import predictions
 from elman.generalization import generalize
 from elman.grading import grade
-from elman.models.classifier import Classifier
-from elman.models.embedding import Embedding
-from elman.models.language_model import LanguageModel
+from elman.models.fast.models import Classifier, LanguageModel
 from elman.models.word_predictor import WordPredictor
-from elman.optim import averaged, build_optimizers, catch_up, clip_gradients
+from elman.optim import averaged, build_optimizers, clip_gradients
 from elman.presets import preset
+from elman.pretraining import pretrain
 from elman.runs import Run
 from elman.study import parse_study, run_study
 from elman.training import train
@@ -38,7 +37,7 @@ UNDROPPED = {"embedding_dropout": 0.0, "word_dropout": 0.0, "top_dropout": 0.0}
 
 @pytest.fixture
 def float32_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For layers alone; for trainings :func:`elman.inference.make_fabric` sees to it."""
+    """For layers alone; for trainings :func:`elman.training.make_fabric` sees to it."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
 
 
@@ -84,7 +83,7 @@ def test_language_models(layer: str, stack: str) -> None:
     inside = torch.arange(30) < LENGTHS[:, None]
 
     def read(model: LanguageModel, device: torch.device) -> list[Tensor]:
-        packed = model(ids.to(device), None, LENGTHS.to(device))[0][inside.to(device)]
+        packed = model(ids.to(device), (), LENGTHS.to(device))[0][inside.to(device)]
         first, states = model(ids[:, :10].to(device))
         second, states = model(ids[:, 10:].to(device), states)
         step, _ = model.stepper()(ids[:, 0].to(device), states)
@@ -96,30 +95,29 @@ def test_language_models(layer: str, stack: str) -> None:
 @pytest.mark.usefixtures("float32_is_float32")
 @pytest.mark.parametrize("layer", CELLS)
 def test_word_predictors(layer: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elman.models.word_predictor.PREDICTED", 1.0)
+    monkeypatch.setattr("elman.models.word_predictor.PREDICTED_SHARE", 1.0)
     ids = token_ids(50)
     model = WordPredictor(model_config(layer=layer, bidirectional=True), 50)
     on_both(model, lambda model, device: [model(ids.to(device), LENGTHS.to(device)).logits])
 
 
-def test_the_optimiser_by_rows(config: RunConfig) -> None:
+def test_the_optimizer_by_rows(config: RunConfig) -> None:
     ids = [torch.randint(0, 40, (3, 5)) for _ in range(30)]
-    start = Embedding(40, 6).weight.detach()
+    start = torch.nn.Embedding(40, 6, sparse=True).weight.detach()
     found = []
     for device in map(torch.device, ("cpu", "cuda")):
-        model = Embedding(40, 6)
+        model = torch.nn.Embedding(40, 6, sparse=True)
         model.weight.data.copy_(start)
         model.to(device)
         optimizers = build_optimizers(torch.nn.Sequential(model, torch.nn.Linear(1, 1, device=device)), config.optim)
         average = averaged(model, optimizers[1:], 0.9)
         for read in ids:
-            catch_up(optimizers, read.to(device))
             model(read.to(device)).square().sum().backward()
             clip_gradients(model, 1.0)
             optimizers[1].step()
             optimizers[1].zero_grad()
             average.update_parameters(model)
-        catch_up(optimizers)
+        optimizers[1].settle()
         found.append((model.weight.detach().cpu(), average.module.weight.detach().cpu()))
     for here, there in zip(*found, strict=True):
         torch.testing.assert_close(here, there, rtol=2e-4, atol=2e-5)
@@ -131,7 +129,7 @@ def undropped(config: RunConfig, layer: str, device: str, **loop: object) -> Run
 
 def trained(path: Path, config: RunConfig, dataset: Dataset) -> Run:
     run = Run.create(path, config, dataset)
-    train(run, dataset, lambda _: None)
+    train(run, dataset, lambda _: None, start=pretrain(config, dataset, lambda _: None))
     return run
 
 
@@ -158,17 +156,17 @@ def test_a_training_that_was_stopped_goes_on(
     config = config.with_tables({"loop": {"accelerator": "cuda", "precision": precision}}, "test")
     whole = trained(tmp_path / "whole", config, dataset)
     run = Run.create(tmp_path / "stopped", config, dataset)
-    original = training.update
+    original = training.save_if_due
 
-    def update(session: training.Session, *scores: Any) -> dict[str, Any]:
+    def interrupt_and_save(session: training.Session) -> None:
         if session.state.position.step == 17:
             session.interrupted.set()
-        return original(session, *scores)
+        original(session)
 
-    monkeypatch.setattr(training, "update", update)
+    monkeypatch.setattr(training, "save_if_due", interrupt_and_save)
     with pytest.raises(training.Interrupted):
         train(run, dataset, lambda _: None)
-    monkeypatch.setattr(training, "update", original)
+    monkeypatch.setattr(training, "save_if_due", original)
     train(run, dataset, lambda _: None)
     same_weights(run, whole)  # dropout too is drawn as it would have been
 

@@ -26,7 +26,7 @@ from elman.generalization import (
 from elman.grading import grade, write
 from elman.languages import Language, language
 from elman.languages.regular import Automaton
-from elman.models.language_model import LanguageModel
+from elman.models.fast.models import LanguageModel
 from elman.presets import preset
 from elman.runs import Run
 from elman.text.vocab import PAD, START, UNKNOWN, Vocab

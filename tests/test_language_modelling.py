@@ -22,11 +22,12 @@ from elman.errors import ConfigError, ElmanError, Interrupted
 from elman.evaluation import evaluate
 from elman.grading import TEMPERATURES, Judge, compare_lengths, grade, total_variation, write
 from elman.languages import language
-from elman.models.language_model import LanguageModel
+from elman.models.fast.models import LanguageModel
 from elman.presets import preset
 from elman.runs import Run
 from elman.sampling import Sample
-from elman.tasks import LanguageModelling, Task, task_of
+from elman.tasks import Task, build_task
+from elman.tasks.language_modeling import LanguageModeling
 from elman.text.batching import Batches
 from elman.text.vocab import PAD
 from elman.training import train
@@ -79,13 +80,13 @@ def test_every_epoch_prints_floor_excess_and_ten_marked_samples(brackets: tuple[
             assert mark in (("✓", "…") if balanced else ("✗", "…"))
         counts = ["grammatical", "cut off", "novel", "distinct"]
         assert all(f"{epoch['val_' + name.replace(' ', '_')]} {name}" in lines[start + 11] for name in counts)
-        assert "course's verdict" in lines[start + 12]
+        assert "course's test" in lines[start + 12]
 
 
 def test_the_training_loss_is_a_mean_over_unpadded_targets(brackets: tuple[Run, list[str]]) -> None:
     run, _ = brackets
     steps, epochs = run.metrics("step"), run.metrics("epoch")
-    task = LanguageModelling(run.config, run.open_dataset())
+    task = LanguageModeling(run.config, run.open_dataset())
     targets = [int((task.train.sequences.lengths[i] - 1).sum()) for i in task.train.epoch(0)]
     mean = np.average([step["loss_nats"] for step in steps[: len(targets)]], weights=targets)
     assert epochs[0]["train_loss_nats"] == pytest.approx(mean)
@@ -106,14 +107,15 @@ def test_the_loss_equals_the_loss_of_the_course(mask: bool) -> None:
     It reads all strings of a batch, while the task reads equal strings once.
     """
     config = config_of(batches={"mask_padding": mask})
-    task = LanguageModelling(config, open_dataset(config.data))
+    task = LanguageModeling(config, open_dataset(config.data))
     torch.manual_seed(0)
     model = LanguageModel(config.model, len(task.dataset.vocab))
     plan = task.train.epoch(0)[:1]
     [batch], [distinct] = Batches(task.train.sequences, config.batches, 0).read(plan), task.train.read(plan)
     assert len(distinct.lengths) < len(batch.lengths)
     assert distinct.tokens == batch.tokens
-    [(loss, right)] = task.scores(model, distinct)
+    [piece] = task.pieces(distinct)
+    loss, right, _ = task.loss(model, piece, ())
     shifted = torch.cat([batch.token_ids[:, 1:], torch.zeros(len(batch.token_ids), 1, dtype=torch.long)], dim=1)
     scores, _ = model(batch.token_ids)
     expected = F.cross_entropy(scores.transpose(1, 2), shifted, reduction="none")
@@ -144,8 +146,8 @@ def test_row_wise_training_is_dense_training(tables: dict[str, dict[str, object]
 @pytest.mark.parametrize("dropout", ["word_dropout", "embedding_dropout", "top_dropout"])
 def test_equal_strings_are_read_separately_with_dropout(dropout: str) -> None:
     config = config_of(model={dropout: 0.1})
-    assert LanguageModelling(config, open_dataset(config.data)).train.kinds is None
-    assert LanguageModelling(config_of(), open_dataset(config.data)).train.kinds is not None
+    assert LanguageModeling(config, open_dataset(config.data)).train.kinds is None
+    assert LanguageModeling(config_of(), open_dataset(config.data)).train.kinds is not None
 
 
 VARIANTS = {
@@ -188,8 +190,8 @@ def test_every_variant_learns_and_resumes_to_the_same_bits(name: str, tmp_path: 
                 session.interrupted.set()
             original(session)
 
-        original = training._keep_if_due
-        patch.setattr(training, "_keep_if_due", stop)
+        original = training.save_if_due
+        patch.setattr(training, "save_if_due", stop)
         with pytest.raises(Interrupted):
             train(part, dataset, report=lambda _: None)
     train(part, dataset, report=lambda _: None)
@@ -213,7 +215,7 @@ def test_grammars_are_trained_and_graded(name: str, tmp_path: Path) -> None:
 
 def test_truncated_backpropagation_makes_an_update_for_every_chunk(tmp_path: Path) -> None:
     run, _ = trained(tmp_path / "run", config_of("ndfa", batches={"bptt": 5}, loop={"epochs": 1}))
-    task = LanguageModelling(run.config, run.open_dataset())
+    task = LanguageModeling(run.config, run.open_dataset())
     widths = [int(task.train.sequences.lengths[i].max()) for i in task.train.epoch(0)]
     assert len(run.metrics("step")) == sum(-(-(width - 1) // 5) for width in widths)
 
@@ -228,7 +230,7 @@ def test_a_language_model_of_reviews_trains_samples_and_takes_unknown_words(tmp_
         "test",
     )
     run, lines = trained(tmp_path / "run", config)
-    assert "bits a word" in lines[0]
+    assert "bits per word" in lines[0]
     assert len(lines) == 1 + config.loop.samples
     assert all(line.startswith("    · ") for line in lines[1:])
     assert evaluate(run, "val")["bits_per_token"] == pytest.approx(
@@ -308,7 +310,7 @@ def test_folds_divide_the_training_strings() -> None:
 def test_incompatible_options_are_refused(name: str, tables: dict[str, dict[str, object]], message: str) -> None:
     def make() -> Task:
         config = config_of(name, **tables)
-        return task_of(config, open_dataset(config.data))
+        return build_task(config, open_dataset(config.data))
 
     with pytest.raises(ElmanError, match=message):
         make()

@@ -1,27 +1,32 @@
 """Row-wise Adam and clipping against torch's dense forms; the schedule at its ends."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.config import OptimConfig
 from elman.errors import ConfigError
-from elman.models.embedding import Embedding
 from elman.optim import (
-    RowWiseAdam,
     average_decay,
     averaged,
     build_optimizers,
-    catch_up,
     clip_gradients,
-    in_order,
     learning_rate,
     set_learning_rate,
 )
+from elman.row_wise_adam import RowWiseAdam, in_order
 
 CONFIG = OptimConfig(learning_rate=0.1, beta1=0.8, beta2=0.9)
+
+
+def settle(optimizers: list[torch.optim.Optimizer]) -> None:
+    for optimizer in optimizers:
+        if isinstance(optimizer, RowWiseAdam):
+            optimizer.settle()
 
 
 def step(model: nn.Module, optimizers: list[torch.optim.Optimizer], token_ids: Tensor, weight: Tensor) -> None:
@@ -38,7 +43,7 @@ def test_betas_whose_drift_cannot_be_followed_are_refused(betas: tuple[float, fl
         OptimConfig(beta1=betas[0], beta2=betas[1])
     OptimConfig(beta1=betas[0], beta2=betas[1], row_wise_embedding=False)
     with pytest.raises(ValueError, match="drift too far"):
-        RowWiseAdam([torch.zeros(2, 2)], lr=0.1, betas=betas)
+        RowWiseAdam([nn.Embedding(2, 2)], lr=0.1, betas=betas)
 
 
 @pytest.mark.parametrize("read", [range(6), range(0, 6, 2), [3]], ids=["all", "half", "one"])
@@ -46,7 +51,7 @@ def test_betas_whose_drift_cannot_be_followed_are_refused(betas: tuple[float, fl
 def test_row_wise_equals_dense_adam(betas: tuple[float, float], read: Sequence[int]) -> None:
     """Of six rows some are read in a step, some not for long; the rate falls; with (0.9, 0.7) a drift grows."""
     torch.manual_seed(0)
-    sparse, dense = Embedding(6, 3).double(), Embedding(6, 3, sparse=False).double()
+    sparse, dense = nn.Embedding(6, 3, sparse=True).double(), nn.Embedding(6, 3).double()
     dense.load_state_dict(sparse.state_dict())
     ours = build_optimizers(sparse, OptimConfig(learning_rate=0.1, beta1=betas[0], beta2=betas[1]))
     torchs: list[torch.optim.Optimizer] = [torch.optim.Adam(dense.parameters(), lr=0.1, betas=betas)]
@@ -55,23 +60,22 @@ def test_row_wise_equals_dense_adam(betas: tuple[float, float], read: Sequence[i
         weight = torch.randn(*token_ids.shape, 3, dtype=torch.float64) * (i + 1)
         for optimizers in (ours, torchs):
             set_learning_rate(optimizers, 0.1 * (1 - i / 40))
-        catch_up(ours, token_ids)
         torch.testing.assert_close(sparse(token_ids), dense(token_ids), rtol=1e-6, atol=1e-6)
         step(sparse, ours, token_ids, weight)
         step(dense, torchs, token_ids, weight)
-    catch_up(ours)
+    settle(ours)
     torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-6, atol=1e-6)
     moved = sparse.weight.detach().clone()
-    catch_up(ours)
+    settle(ours)
     assert torch.equal(sparse.weight, moved)
 
 
 @pytest.mark.parametrize("decay", [0.5, 0.99])
 @pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.9)])
 def test_the_average_of_rows_is_that_of_dense_adam(betas: tuple[float, float], decay: float) -> None:
-    """Looked at now and then; some rows were announced, some were not, and one is never read."""
+    """Settled now and then; some rows are read through the hook, some are not, and one is never read."""
     torch.manual_seed(0)
-    sparse, dense = Embedding(7, 3).double(), Embedding(7, 3, sparse=False).double()
+    sparse, dense = nn.Embedding(7, 3, sparse=True).double(), nn.Embedding(7, 3).double()
     dense.load_state_dict(sparse.state_dict())
     config = OptimConfig(learning_rate=0.1, beta1=betas[0], beta2=betas[1])
     ours, torchs = build_optimizers(sparse, config), [torch.optim.Adam(dense.parameters(), lr=0.1, betas=betas)]
@@ -82,19 +86,22 @@ def test_the_average_of_rows_is_that_of_dense_adam(betas: tuple[float, float], d
         for optimizers in (ours, torchs):
             set_learning_rate(optimizers, 0.1 * (1 - i / 60))
         if i % 4:
-            catch_up(ours, token_ids[:, 1:])
-        step(sparse, ours, token_ids, weight)
+            sparse(token_ids[:, 1:])  # the hook settles these rows, and not the others
+        (F.embedding(token_ids, sparse.weight, sparse=True) * weight).sum().backward()
+        for optimizer in ours:
+            optimizer.step()
+            optimizer.zero_grad()
         step(dense, torchs, token_ids, weight)
         average.update_parameters(sparse)
         expected.lerp_(dense.weight.detach(), 1 - average_decay(decay, i + 1) if i else 1)
         if i % 20 == 0 or i > 57:
-            catch_up(ours)
+            settle(ours)
             torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-6, atol=1e-6)
             torch.testing.assert_close(average.module.weight.detach(), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_all_other_weights_are_averaged_too() -> None:
-    model = nn.Sequential(Embedding(6, 3), nn.Linear(3, 2))
+def test_dense_weights_are_averaged_too() -> None:
+    model = nn.Sequential(nn.Embedding(6, 3, sparse=True), nn.Linear(3, 2))
     optimizers = build_optimizers(model, CONFIG)
     average, expected = averaged(model, optimizers, 0.5), None
     for steps, row in enumerate((1, 2, 4), start=1):
@@ -109,7 +116,7 @@ def test_all_other_weights_are_averaged_too() -> None:
     torch.testing.assert_close(average.module[1].weight.detach(), expected)
 
 
-def test_an_average_of_few_steps_has_forgotten_the_first_weights() -> None:
+def test_an_average_forgets_the_first_weights_in_few_steps() -> None:
     weight = nn.Linear(1, 1, bias=False)
     average = averaged(weight, [], 0.99)
     for i in range(60):
@@ -118,9 +125,9 @@ def test_an_average_of_few_steps_has_forgotten_the_first_weights() -> None:
     assert 0 < average.module.weight.item() < 1e-6
 
 
-def test_a_drift_is_followed_until_it_rests() -> None:
+def test_a_drift_is_followed_to_its_end() -> None:
     torch.manual_seed(0)
-    sparse, dense = Embedding(3, 2).double(), Embedding(3, 2, sparse=False).double()
+    sparse, dense = nn.Embedding(3, 2, sparse=True).double(), nn.Embedding(3, 2).double()
     dense.load_state_dict(sparse.state_dict())
     ours, torchs = build_optimizers(sparse, CONFIG), [torch.optim.Adam(dense.parameters(), lr=0.1, betas=(0.8, 0.9))]
     step(sparse, ours, torch.tensor([[0]]), torch.ones(1, 1, 2))
@@ -128,27 +135,69 @@ def test_a_drift_is_followed_until_it_rests() -> None:
     for _ in range(300):
         step(sparse, ours, torch.tensor([[1]]), torch.ones(1, 1, 2))
         step(dense, torchs, torch.tensor([[1]]), torch.ones(1, 1, 2))
-    catch_up(ours)
+    settle(ours)
     torch.testing.assert_close(sparse.weight, dense.weight, rtol=1e-6, atol=1e-6)
 
 
-def test_rows_that_nobody_announced_are_moved_from_where_they_belong() -> None:
+def test_rows_read_without_the_hook_are_moved_from_where_they_belong() -> None:
     torch.manual_seed(0)
-    announced, surprised = (Embedding(6, 3).double() for _ in range(2))
-    surprised.load_state_dict(announced.state_dict())
-    for model, announce in ((announced, True), (surprised, False)):
+    hooked, unhooked = (nn.Embedding(6, 3, sparse=True).double() for _ in range(2))
+    unhooked.load_state_dict(hooked.state_dict())
+    for model in (hooked, unhooked):
         optimizers = build_optimizers(model, CONFIG)
         for row in (1, 2, 4, 1):
-            if announce:
-                catch_up(optimizers, torch.tensor([[row]]))
-            step(model, optimizers, torch.tensor([[row]]), torch.ones(1, 1, 3))
-        catch_up(optimizers)
-    torch.testing.assert_close(announced.weight, surprised.weight)  # the gradient does not depend on the weights here
+            token_ids = torch.tensor([[row]])
+            embedded = model(token_ids) if model is hooked else F.embedding(token_ids, model.weight, sparse=True)
+            embedded.sum().backward()  # the gradient does not depend on the weights
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+        settle(optimizers)
+    torch.testing.assert_close(hooked.weight, unhooked.weight)
 
 
-def test_the_state_comes_back_as_it_was() -> None:
+def test_evaluation_settles_all_rows_of_the_model_and_of_its_average() -> None:
     torch.manual_seed(0)
-    model = Embedding(6, 3)
+    model = nn.Embedding(6, 3, sparse=True)
+    optimizers = build_optimizers(model, CONFIG)
+    average = averaged(model, optimizers, 0.9)
+    for row in (1, 2, 4, 1):
+        step(model, optimizers, torch.tensor([[row]]), torch.ones(1, 1, 3))
+        average.update_parameters(model)
+    with torch.inference_mode():
+        average.module.eval()(torch.tensor([[0]]))
+    weights, averages = model.weight.detach().clone(), average.module.weight.detach().clone()
+    settle(optimizers)
+    assert torch.equal(model.weight, weights)
+    assert torch.equal(average.module.weight, averages)
+    assert not torch.equal(averages, weights)
+
+
+def test_copying_a_model_copies_no_optimizer() -> None:
+    model = nn.Embedding(6, 3, sparse=True)
+    optimizers = build_optimizers(model, CONFIG)
+    step(model, optimizers, torch.tensor([[1]]), torch.ones(1, 1, 3))
+    copy = deepcopy(model)
+    before = model.weight.detach().clone()
+    step(copy, build_optimizers(copy, CONFIG), torch.tensor([[1]]), torch.ones(1, 1, 3))
+    assert torch.equal(model.weight, before)
+
+
+def test_a_checkpoint_of_version_0_1_is_read() -> None:
+    model = nn.Embedding(6, 3, sparse=True)
+    (_, ours) = build_optimizers(model, CONFIG)
+    step(model, [ours], torch.tensor([[1]]), torch.ones(1, 1, 3))
+    state = deepcopy(ours.state_dict())
+    for former, name in {"moved_in": "last_update", "drifted": "drift_applied", "average_left": "average_kept"}.items():
+        state["state"][0][former] = state["state"][0].pop(name)
+    (_, other) = build_optimizers(model, CONFIG)
+    other.load_state_dict(state)
+    assert torch.equal(other.state[model.weight]["last_update"], ours.state[model.weight]["last_update"])
+
+
+def test_the_state_is_restored_exactly() -> None:
+    torch.manual_seed(0)
+    model = nn.Embedding(6, 3, sparse=True)
     (_, ours) = build_optimizers(model, CONFIG)
     for row in (1, 2, 4):
         step(model, [ours], torch.tensor([[row]]), torch.ones(1, 1, 3))
@@ -161,18 +210,18 @@ def test_the_state_comes_back_as_it_was() -> None:
         assert value.dtype == after[name].dtype
 
 
-def test_a_state_of_other_making_is_refused() -> None:
-    model = Embedding(6, 3)
+def test_the_state_of_another_optimizer_is_refused() -> None:
+    model = nn.Embedding(6, 3, sparse=True)
     (_, ours) = build_optimizers(model, CONFIG)
     step(model, [ours], torch.tensor([[1]]), torch.ones(1, 1, 3))
     state = ours.state_dict()
-    del state["state"][0]["moved_in"]
+    del state["state"][0]["last_update"]
     (_, other) = build_optimizers(model, CONFIG)
-    with pytest.raises(ValueError, match="without moved_in"):
+    with pytest.raises(ValueError, match="lacks last_update"):
         other.load_state_dict(state)
 
 
-def test_gradients_are_put_in_order_only_where_they_are_not() -> None:
+def test_a_sparse_gradient_is_put_in_order() -> None:
     values = torch.tensor([[1.0], [2.0], [4.0]])
     for rows, expected in (
         ([0, 3, 5], [1, 0, 0, 2, 0, 4]),
@@ -187,7 +236,7 @@ def test_gradients_are_put_in_order_only_where_they_are_not() -> None:
 
 
 def test_rows_that_were_never_read_keep_their_weights() -> None:
-    embedding = Embedding(6, 3)
+    embedding = nn.Embedding(6, 3, sparse=True)
     before = embedding.weight.detach().clone()
     optimizers = build_optimizers(embedding, CONFIG)
     for _ in range(3):
@@ -197,7 +246,7 @@ def test_rows_that_were_never_read_keep_their_weights() -> None:
 
 
 def test_dense_form_moves_rows_on_their_momentum_and_decays_no_embedding() -> None:
-    embedding = Embedding(6, 3, sparse=False)
+    embedding = nn.Embedding(6, 3)
     optimizers = build_optimizers(embedding, OptimConfig(learning_rate=0.1, weight_decay=0.5, row_wise_embedding=False))
     untouched = embedding.weight[0].detach().clone()
     step(embedding, optimizers, torch.tensor([[1]]), torch.ones(1, 1, 3))
@@ -220,7 +269,7 @@ def test_weight_decay_shrinks_the_other_weights() -> None:
 def test_clipping_equals_torchs_with_and_without_sparse_gradients(max_norm: float | None) -> None:
     def model(sparse: bool) -> nn.Module:
         torch.manual_seed(0)
-        return nn.Sequential(Embedding(6, 3, sparse=sparse), nn.Linear(3, 2))
+        return nn.Sequential(nn.Embedding(6, 3, sparse=sparse), nn.Linear(3, 2))
 
     sparse, dense = model(True), model(False)
     for one in (sparse, dense):
@@ -233,7 +282,7 @@ def test_clipping_equals_torchs_with_and_without_sparse_gradients(max_norm: floa
         torch.testing.assert_close(grad, torchs.grad)
 
 
-def test_where_there_is_no_gradient_there_is_nothing_to_clip() -> None:
+def test_without_gradients_the_norm_is_zero() -> None:
     assert float(clip_gradients(nn.Linear(2, 2), 1.0)) == 0.0
 
 

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +21,11 @@ from elman.files import try_lock
 from elman.generalization import generalize
 from elman.grading import grade, write
 from elman.presets import preset
-from elman.pretraining import in_turn, pretrained_path, pretraining_of
+from elman.pretraining import in_turn, pretrain, pretrained_path, pretraining_config
 from elman.runs import Run
-from elman.tasks import Pretraining
+from elman.tasks.word_prediction import WordPrediction
 from elman.text.sequences import Sequences
-from elman.training import pretrain, train
+from elman.training import train
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -38,19 +37,18 @@ def pretrained(config: RunConfig) -> RunConfig:
 
 @pytest.fixture
 def stopped_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Press Ctrl-C in the middle of the step of that number, once."""
+    """Press Ctrl-C after the step of that number, once."""
 
     def press(step: int) -> None:
-        original = training.update
+        original = training.save_if_due
 
-        def update(session: training.Session, *scores: Any) -> dict[str, Any]:
-            figures = original(session, *scores)
+        def interrupt_and_save(session: training.Session) -> None:
             if session.state.position.step == step:
-                monkeypatch.setattr(training, "update", original)
+                monkeypatch.setattr(training, "save_if_due", original)
                 signal.raise_signal(signal.SIGINT)
-            return figures
+            original(session)
 
-        monkeypatch.setattr(training, "update", update)
+        monkeypatch.setattr(training, "save_if_due", interrupt_and_save)
 
     return press
 
@@ -60,9 +58,9 @@ def same_weights(run: Run, other: Run) -> bool:
     return found.keys() == expected.keys() and all(torch.equal(found[name], expected[name]) for name in expected)
 
 
-def told(path: Path, config: RunConfig, dataset: Dataset) -> tuple[Run, list[str]]:
+def pretrained_and_trained(path: Path, config: RunConfig, dataset: Dataset) -> tuple[Run, list[str]]:
     run, lines = Run.create(path, config, dataset), list[str]()
-    train(run, dataset, lines.append)
+    train(run, dataset, lines.append, start=pretrain(config, dataset, lines.append))
     return run, lines
 
 
@@ -71,8 +69,8 @@ def test_a_classifier_begins_where_the_pretraining_ended(
     tmp_path: Path, pretrained: RunConfig, dataset: Dataset
 ) -> None:
     still = pretrained.with_tables({"optim": {"learning_rate": 1e-12}, "loop": {"keep": "last"}}, "test")
-    run, lines = told(tmp_path / "run", still, dataset)
-    start = Run(pretrained_path(pretraining_of(still), dataset))
+    run, lines = pretrained_and_trained(tmp_path / "run", still, dataset)
+    start = Run(pretrained_path(pretraining_config(still), dataset))
     begun, found = load_weights(start.weights_path), load_weights(run.weights_path)
     shared = [name for name in found if name.startswith(("embedding.", "layer."))]
     assert len(shared) == 1 + 2 * 4
@@ -107,7 +105,7 @@ def test_only_what_changes_its_weights_asks_for_another(
 ) -> None:
     other = pretrained.with_tables(change, "test")
     paths = [
-        pretrained_path(pretraining_of(each), data)
+        pretrained_path(pretraining_config(each), data)
         for each, data in ((pretrained, dataset), (other, open_dataset(other.data)))
     ]
     assert (paths[0] == paths[1]) is shared
@@ -115,10 +113,10 @@ def test_only_what_changes_its_weights_asks_for_another(
 
 @pytest.mark.slow
 def test_it_is_done_once_for_all_seeds(tmp_path: Path, pretrained: RunConfig, dataset: Dataset) -> None:
-    told(tmp_path / "one", pretrained, dataset)
+    pretrained_and_trained(tmp_path / "one", pretrained, dataset)
     other = replace(pretrained, loop=replace(pretrained.loop, seed=1))
-    run, lines = told(tmp_path / "other", other, dataset)
-    assert lines[0].startswith("begins from ")
+    run, lines = pretrained_and_trained(tmp_path / "other", other, dataset)
+    assert lines[0].startswith("starts from ")
     assert run.finished
 
 
@@ -131,14 +129,14 @@ def test_a_pretraining_that_is_stopped_goes_on_to_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "other-cache"))
-    whole, _ = told(tmp_path / "whole", pretrained, dataset)
+    whole, _ = pretrained_and_trained(tmp_path / "whole", pretrained, dataset)
     monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "cache"))
     stopped_after(5)
     with pytest.raises(Interrupted, match=r"Stopped in the pretraining.*same command"):
-        told(tmp_path / "run", pretrained, dataset)
+        pretrained_and_trained(tmp_path / "run", pretrained, dataset)
     run = Run(tmp_path / "run")
     assert not run.metrics()
-    train(run, dataset, lambda _: None)
+    train(run, dataset, lambda _: None, start=pretrain(run.config, dataset, lambda _: None))
     assert same_weights(run, whole)
 
 
@@ -146,21 +144,21 @@ def test_a_pretraining_that_is_stopped_goes_on_to_the_same_bits(
 def test_a_classifier_that_is_stopped_goes_on_from_its_own_state(
     tmp_path: Path, pretrained: RunConfig, dataset: Dataset, stopped_after: Callable[[int], None]
 ) -> None:
-    whole, _ = told(tmp_path / "whole", pretrained, dataset)
+    whole, _ = pretrained_and_trained(tmp_path / "whole", pretrained, dataset)
     stopped_after(5)
     with pytest.raises(Interrupted, match="after step 5"):
-        told(tmp_path / "run", pretrained, dataset)
+        pretrained_and_trained(tmp_path / "run", pretrained, dataset)
     run = Run(tmp_path / "run")
-    train(run, dataset, lambda _: None)
+    train(run, dataset, lambda _: None, start=pretrain(run.config, dataset, lambda _: None))
     assert same_weights(run, whole)
 
 
 def test_the_unlabelled_texts_are_read_where_there_are_any(pretrained: RunConfig, dataset: Dataset) -> None:
-    of = pretraining_of(pretrained)
-    assert Pretraining(of, dataset).train.sequences.tokens is dataset.split("train").tokens
+    of = pretraining_config(pretrained)
+    assert WordPrediction(of, dataset).train.sequences.tokens is dataset.split("train").tokens
     unlabelled = Sequences.from_lists([[5, 6, 7], [8, 9]])
     with_more = replace(dataset, splits={**dataset.splits, "unlabelled": unlabelled})
-    assert Pretraining(of, with_more).train.sequences.tokens is unlabelled.tokens
+    assert WordPrediction(of, with_more).train.sequences.tokens is unlabelled.tokens
     assert pretrained_path(of, with_more) != pretrained_path(of, dataset)
 
 
@@ -248,7 +246,7 @@ def test_a_pretraining_on_strings_is_no_language_model(tmp_path: Path) -> None:
     config = preset("ndfa", "pretraining").with_tables({"data": {"strings": 100, "held_out_strings": 10}}, "test")
     run = Run.create(tmp_path / "run", config, open_dataset(config.data))
     for ask in (grade, generalize, lambda run: write(run, 1, SamplingConfig())):
-        with pytest.raises(ConfigError, match="no language model but a pretraining"):
+        with pytest.raises(ConfigError, match="its task is pretraining"):
             ask(run)
 
 
@@ -257,7 +255,7 @@ def test_the_command_pretrains_and_says_so(elman: Command) -> None:
     code, out, _ = elman("train", "synth-reviews", *small, "--pretrain-epochs", 1)
     assert code == 0
     assert "pretraining: " in out
-    assert "guessed" in out
+    assert "per word  accuracy" in out
     code, out, err = elman("tune", "synth-reviews", "--task", "pretraining", "--trials", 1)
     assert code == 2
     assert "Which pretraining is better" in err

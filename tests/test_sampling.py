@@ -13,7 +13,7 @@ from elman import sampling
 from elman.config import ModelConfig, SamplingConfig
 from elman.data.course import sample as course_sample
 from elman.errors import ConfigError
-from elman.models.language_model import LanguageModel
+from elman.models.fast.models import LanguageModel
 from elman.sampling import Sample, choose, draw
 from elman.text.vocab import END, PAD, START, UNKNOWN
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from elman.config import BatchConfig, ModelConfig, RunConfig, SamplingConfig
+from elman.config import BatchConfig, ModelConfig, SamplingConfig
 from elman.grading import compare_lengths
-from elman.inference import make_fabric
+from elman.inference import ReadingDevice
 from elman.languages import language
 from elman.languages.machine import Machine
-from elman.models.language_model import LanguageModel
+from elman.models.fast.models import LanguageModel
 from elman.sampling import draw
 from elman.scoring import cross_entropy, excess, language_nats, model_nats
 from elman.statistics import mean_over_seeds, ratio
@@ -23,7 +23,7 @@ from elman.text.sequences import Sequences
 from elman.text.vocab import END as END_ID
 from elman.text.vocab import PAD, SPECIALS, START, Vocab
 
-FABRIC = make_fabric(RunConfig())
+DEVICE = ReadingDevice(torch.device("cpu"), "float32")
 
 
 class Perfect(nn.Module):
@@ -44,7 +44,7 @@ class Perfect(nn.Module):
                 self.logits[i, vocab.ids[arc.symbol]] = np.log(arc.probability)
 
     def forward(self, token_ids: Tensor, states: list[Tensor] | None = None) -> tuple[Tensor, list[Tensor]]:
-        state = torch.zeros(len(token_ids), dtype=torch.long) if states is None else states[0][:, 0]
+        state = torch.zeros(len(token_ids), dtype=torch.long) if not states else states[0][:, 0]
         logits = []
         for tokens in token_ids.unbind(1):
             state = torch.where(tokens == START, 0, self.moves[state, tokens])
@@ -72,7 +72,7 @@ def small_model(vocab_size: int) -> LanguageModel:
 def test_nats_of_a_string_are_the_sum_over_its_tokens(bptt: int | None) -> None:
     strings = [[4, 5, 6, 4, 4, 5, 6, 6, 4], [], [6], [5, 5, 4], [6], [5, 5, 4]]
     model = small_model(7).eval()
-    for string, nats in zip(strings, model_nats(FABRIC, model, batches_of(strings, bptt=bptt), "test"), strict=True):
+    for string, nats in zip(strings, model_nats(DEVICE, model, batches_of(strings, bptt=bptt), "test"), strict=True):
         total, prefix = 0.0, [START]
         for token in [*string, END_ID]:
             with torch.inference_mode():
@@ -87,7 +87,7 @@ def test_probabilities_of_all_strings_and_of_all_open_prefixes_sum_to_one() -> N
     with torch.no_grad():
         model.bias[PAD] = -torch.inf  # padding is never a target
     strings = [string for n in range(4) for string in itertools.product([1, 3, 4, 5], repeat=n)]
-    nats = model_nats(FABRIC, model, batches_of([*map(list, strings)]), "test")
+    nats = model_nats(DEVICE, model, batches_of([*map(list, strings)]), "test")
     three = [i for i, string in enumerate(strings) if len(string) == 3]
     with torch.inference_mode():
         ends = model(torch.tensor([[START, *strings[i]] for i in three]))[0][:, -1].log_softmax(-1)[:, END_ID].numpy()
@@ -104,7 +104,7 @@ def test_the_perfect_model_has_no_excess_and_its_samples_are_perfect(name: str) 
     strings = law.sample(2_000, random.Random(5))
     batches = batches_of([vocab.encode(string) for string in strings])
     perfect = Perfect(law, vocab)
-    nats, truth = model_nats(FABRIC, perfect, batches, "test"), language_nats(law, vocab, batches.sequences)
+    nats, truth = model_nats(DEVICE, perfect, batches, "test"), language_nats(law, vocab, batches.sequences)
     np.testing.assert_allclose(nats, truth, rtol=1e-5, atol=1e-5)
     tokens = batches.sequences.lengths - 1
     figures = cross_entropy(nats, tokens) | excess(nats, truth, tokens, law)
@@ -124,7 +124,7 @@ def test_the_excess_of_a_known_model_is_the_divergence() -> None:
     vocab = Vocab([*SPECIALS, *law.alphabet])
     strings = law.sample(30_000, random.Random(1))
     batches = Batches(Sequences.from_lists([vocab.encode(s) for s in strings]).framed(), BatchConfig(), 0)
-    nats = model_nats(FABRIC, Perfect(other, vocab), batches, "test")
+    nats = model_nats(DEVICE, Perfect(other, vocab), batches, "test")
     truth = language_nats(law, vocab, batches.sequences)
     figures = excess(nats, truth, batches.sequences.lengths - 1, law)
     # At every chance to stop, one machine stops with probability 0.1 and the other with 0.2. A string stops

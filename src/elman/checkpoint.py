@@ -108,6 +108,14 @@ def load_weights(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
+def load_encoder(path: Path, model: nn.Module) -> None:
+    """Give a model the embedding and the layer of another one of the same sizes."""
+    parts = ("embedding.", "layer.")
+    weights = {name: weight for name, weight in load_weights(path).items() if name.startswith(parts)}
+    missing = model.load_state_dict(weights, strict=False).missing_keys
+    assert not any(name.startswith(parts) for name in missing)  # the digest of a pretraining includes all sizes
+
+
 def save_checkpoint(directory: Path, state: State) -> Path:
     """Write the state into a folder of its own in ``directory``, then drop the older ones."""
     path = directory / f"step-{state.position.step:08d}-epoch-{state.position.epoch:04d}"

@@ -171,6 +171,8 @@ class ModelConfig:
     """Share of each distinct word's embedding that training sets to zero, once a batch."""
     top_dropout: float = 0.3
     """Share of the last layer's input that training sets to zero."""
+    fast: bool = True
+    """Use the fast forms of the layers; --no-fast trains the plain reference, which computes the same, slower."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "embedding_size", "hidden_size", "num_layers")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from elman.data.dataset import Dataset, check_test_is_final
 from elman.data.ledger import record_opening
 from elman.errors import DataError, RunError
 from elman.files import write_json
-from elman.inference import for_each_batch, on_its_device
+from elman.inference import Device, for_each_batch, on_its_device
 from elman.losses import cross_entropy_nats
 from elman.runs import Run
 from elman.scoring import Scorer
@@ -29,9 +29,6 @@ from elman.statistics import wilson
 from elman.text.batching import Batch, Batches
 from elman.text.sequences import Sequences
 from elman.text.tokenize import text_of
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 CALIBRATION_BINS = 10
 WORDS_SHOWN = 60
@@ -41,7 +38,7 @@ LogProbs = NDArray[np.float32]
 
 
 def predict(
-    fabric: Fabric,
+    device: Device,
     model: nn.Module,
     batches: Batches,
     description: str,
@@ -56,14 +53,14 @@ def predict(
         log_probs.append(logits.float().log_softmax(dim=-1).cpu().numpy())
         indices.append(batch.indices.numpy())
 
-    for_each_batch(fabric, model, batches, description, read, after_batch)
+    for_each_batch(device, model, batches, description, read, after_batch)
     return np.concatenate(log_probs)[np.concatenate(indices).argsort()]
 
 
 def predictions(run: Run, sequences: Sequences, description: str) -> LogProbs:
     """Return the log-probabilities of every class for every sequence under a run's best weights."""
-    fabric, model = on_its_device(run)
-    return predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), description)
+    device, model = on_its_device(run)
+    return predict(device, model, Batches(sequences, run.config.batches, run.config.loop.seed), description)
 
 
 def accuracy_and_loss(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -170,7 +167,7 @@ def evaluate(
     dataset = run.open_dataset()
     sequences = dataset.split(split, final=final)
     measure = {"classification": _measure_classifier, "language-model": _measure_language_model}[task]
-    fabric, model = on_its_device(run)
+    device, model = on_its_device(run)
     if task == "classification" and (sequences.labels is None or sequences.labels.min() < 0):
         raise DataError(f"The split {split!r} has no labels.", "Evaluate on val.")
     opened = {}
@@ -182,7 +179,7 @@ def evaluate(
         "run": str(run.path),
         "split": split,
         "task": task,
-        **measure(run, fabric, model, dataset, sequences),
+        **measure(run, device, model, dataset, sequences),
         **opened,
     }
     write_json(run.result_path(split), figures)
@@ -190,9 +187,9 @@ def evaluate(
 
 
 def _measure_classifier(
-    run: Run, fabric: Fabric, model: nn.Module, dataset: Dataset, sequences: Sequences
+    run: Run, device: Device, model: nn.Module, dataset: Dataset, sequences: Sequences
 ) -> dict[str, Any]:
-    log_probs = predict(fabric, model, Batches(sequences, run.config.batches, run.config.loop.seed), "reading")
+    log_probs = predict(device, model, Batches(sequences, run.config.batches, run.config.loop.seed), "reading")
     assert sequences.labels is not None  # evaluate refuses a split without labels
     return {
         "class_names": list(dataset.class_names),
@@ -204,11 +201,11 @@ def _measure_classifier(
 
 
 def _measure_language_model(
-    run: Run, fabric: Fabric, model: nn.Module, dataset: Dataset, sequences: Sequences
+    run: Run, device: Device, model: nn.Module, dataset: Dataset, sequences: Sequences
 ) -> dict[str, Any]:
     batches = Batches(sequences.framed(), run.config.batches, run.config.loop.seed)
     scorer = Scorer(batches, dataset.vocab, dataset.language)
-    return {"level": dataset.level, **scorer.figures(fabric, model, "reading")}
+    return {"level": dataset.level, **scorer.figures(device, model, "reading")}
 
 
 def _excerpt(dataset: Dataset, token_ids: NDArray[np.int64]) -> str:

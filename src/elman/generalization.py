@@ -30,7 +30,7 @@ from elman.languages.brackets import Brackets, Dyck
 from elman.languages.counter import EqualBlocks
 from elman.languages.machine import Machine
 from elman.languages.regular import Automaton
-from elman.models.language_model import LanguageModel
+from elman.models import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
 from elman.scoring import read_steps

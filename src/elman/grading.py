@@ -23,7 +23,7 @@ from elman.errors import ConfigError
 from elman.files import write_json
 from elman.inference import language_model_of
 from elman.languages import Language, String, is_language
-from elman.models.language_model import LanguageModel
+from elman.models import LanguageModel
 from elman.progress import Meter
 from elman.runs import Run
 from elman.sampling import Sample, draw
@@ -197,7 +197,7 @@ def grade(
     run.check_writable()
     dataset = run.open_dataset()
     judge = Judge(dataset)
-    fabric, model = language_model_of(run)
+    device, model = language_model_of(run)
     prefix = prompt_ids(prompt, dataset.vocab, dataset.level, judge.law)
     figures: dict[str, Any] = {
         "run": str(run.path),
@@ -215,7 +215,7 @@ def grade(
     fresh = judge.law.sample(strings, random.Random(derive(config.seed, "fresh strings")))
     sequences = Sequences.from_lists([*map(judge.vocab.encode, fresh)]).framed()
     batches = Batches(sequences, run.config.batches, run.config.loop.seed)
-    figures["fresh"] = Scorer(batches, judge.vocab, judge.law).figures(fabric, model, "reading fresh strings")
+    figures["fresh"] = Scorer(batches, judge.vocab, judge.law).figures(device, model, "reading fresh strings")
     write_json(run.result_path("grade"), figures)
     return figures
 

@@ -1,51 +1,62 @@
 """Models that are ready to be used: built by their configuration, with the weights of a run, on its device."""
 
-import logging
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
-from typing import Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from elman.checkpoint import load_weights
-from elman.config import Precision, RunConfig
+from elman.config import Accelerator, Precision
 from elman.errors import ConfigError, RunError
-from elman.models.classifier import Classifier
-from elman.models.language_model import LanguageModel
-from elman.models.word_predictor import WordPredictor
+from elman.models import LanguageModel, Model, build_model
 from elman.progress import Meter
 from elman.runs import Run
 from elman.text.batching import Batch, Batches
 
-Model = Classifier | LanguageModel | WordPredictor
 
-logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision that was asked for
+class Device(Protocol):
+    """Where a model computes, and in which precision: a training's Fabric, or a :class:`ReadingDevice`."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of weights and batches."""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context that a forward pass runs in."""
 
 
-def make_fabric(config: RunConfig) -> Fabric:
-    """Return the device and the precision that a run asks for; one process.
+@dataclass(frozen=True)
+class ReadingDevice:
+    """A device to read with; unlike Fabric it costs no start-up time."""
 
-    bf16 products are for speed: a processor that has none multiplies in float32 (:func:`multiplies_bf16`). float32 is
-    float32 on a GPU too, where torch would let cuDNN round what it multiplies to ten bits.
+    device: torch.device
+    precision: Precision
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Return the context that a forward pass runs in."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def find_device(accelerator: Accelerator) -> torch.device:
+    """Return the device of that name; "auto" is a GPU if there is one.
+
+    float32 stays float32 on a GPU too, where torch would let cuDNN round what it multiplies to ten bits.
 
     Raises
     ------
     ConfigError
         This machine has no such device.
     """
-    names: dict[Precision, Any] = {"float32": "32-true", "bf16": "bf16-mixed"}
-    try:
-        device = Fabric(accelerator=config.loop.accelerator, devices=1).device
-        precision = names[precision_on(device, config.loop.precision)]
-        torch.backends.cudnn.allow_tf32 = False
-        return Fabric(accelerator=config.loop.accelerator, devices=1, precision=precision)
-    except (RuntimeError, ValueError) as error:
-        raise ConfigError(
-            f"There is no {config.loop.accelerator} device here ({error}).", "Give --accelerator cpu, or auto."
-        ) from error
+    torch.backends.cudnn.allow_tf32 = False
+    available: dict[Accelerator, bool] = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if accelerator == "auto":
+        accelerator = next((name for name, there in available.items() if there), "cpu")
+    if not available.get(accelerator, True):
+        raise ConfigError(f"This machine has no {accelerator} device.", "Use --accelerator cpu, or auto.")
+    return torch.device(accelerator, 0) if accelerator == "cuda" else torch.device(accelerator)
 
 
 def name_of(device: torch.device) -> str:
@@ -54,64 +65,52 @@ def name_of(device: torch.device) -> str:
 
 
 def precision_on(device: torch.device, wanted: Precision) -> Precision:
-    """Return in which precision a device multiplies."""
+    """Return the precision that a device multiplies in."""
     return "float32" if wanted == "bf16" and device.type == "cpu" and not multiplies_bf16() else wanted
 
 
-@cache
 def multiplies_bf16() -> bool:
-    """Return whether torch trains with bf16 products on this processor: its LSTM refuses where there are none."""
-    with torch.random.fork_rng(devices=[]):
-        layer = nn.LSTM(1, 1)
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            layer(torch.zeros(1, 1, 1))
-    except RuntimeError:
-        return False
-    return True
+    """Return whether this processor has instructions for bf16 products; without them torch's are slow, or refused."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def device_of(run: Run) -> Fabric:
-    """Return the device of a run that is to be read; the processor, where its own is not on this machine."""
+def device_of(run: Run) -> ReadingDevice:
+    """Return the device of a run that is to be read; the CPU where this machine does not have its own."""
+    loop = run.config.loop
     try:
-        return make_fabric(run.config)
+        device = find_device(loop.accelerator)
     except ConfigError:
-        return make_fabric(replace(run.config, loop=replace(run.config.loop, accelerator="cpu")))
+        device = torch.device("cpu")
+    return ReadingDevice(device, precision_on(device, loop.precision))
 
 
-def on_its_device(run: Run) -> tuple[Fabric, Model]:
+def on_its_device(run: Run) -> tuple[ReadingDevice, Model]:
     """Return the device of a run, and its model there as :func:`trained_model` returns it."""
-    fabric = device_of(run)
-    return fabric, trained_model(run).to(fabric.device)
+    device = device_of(run)
+    return device, trained_model(run).to(device.device)
 
 
-def language_model_of(run: Run) -> tuple[Fabric, LanguageModel]:
+def language_model_of(run: Run) -> tuple[ReadingDevice, LanguageModel]:
     """Return the device of a run, and its language model there.
 
     Raises
     ------
     ConfigError
-        The run learnt another task.
+        The run has another task.
     """
     if run.config.data.task != "language-model":
-        raise ConfigError(f"{run.path} is no language model but a {run.config.data.task}.", "Name a run that is one.")
-    fabric, model = on_its_device(run)
+        raise ConfigError(
+            f"{run.path} is not a language model; its task is {run.config.data.task}.",
+            "Use the run of a language model.",
+        )
+    device, model = on_its_device(run)
     assert isinstance(model, LanguageModel)  # that is its task
-    return fabric, model
-
-
-def build_model(config: RunConfig, vocab_size: int, num_classes: int) -> Model:
-    """Return the model of a configuration, its weights fresh; only a classifier has classes."""
-    sparse = config.optim.row_wise_embedding
-    if config.data.task == "language-model":
-        return LanguageModel(config.model, vocab_size, sparse=sparse)
-    if config.data.task == "pretraining":
-        return WordPredictor(config.model, vocab_size, sparse=sparse)
-    return Classifier(config.model, vocab_size, num_classes, sparse=sparse)
+    return device, model
 
 
 def for_each_batch(
-    fabric: Fabric,
+    device: Device,
     model: nn.Module,
     batches: Batches,
     description: str,
@@ -125,15 +124,15 @@ def for_each_batch(
     description
         What the progress is called.
     after_batch
-        What to do behind each; the weights' owner may stop there.
+        Called after each batch; it may raise an exception to stop.
     """
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode(), Meter(description, batches.sequences.total_tokens, "tokens") as meter:
             for batch in batches.read(batches.in_order()):
-                with fabric.autocast():
-                    read(batch.to(fabric.device))
+                with device.autocast():
+                    read(batch.to(device.device))
                 meter.advance(batch.tokens)
                 after_batch()
     finally:
@@ -141,7 +140,7 @@ def for_each_batch(
 
 
 def trained_model(run: Run) -> Model:
-    """Return the model of a run with the best weights so far, in evaluation mode.
+    """Return the model of a run with its best weights so far, in evaluation mode.
 
     Raises
     ------
@@ -155,7 +154,7 @@ def trained_model(run: Run) -> Model:
         model.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise RunError(
-            f"{run.weights_path} and the config.toml beside it are of two models.",
-            "Put back the file that was changed.",
+            f"{run.weights_path} and the config.toml beside it belong to two models.",
+            "Restore the file that was changed.",
         ) from error
     return model.eval()

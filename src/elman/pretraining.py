@@ -1,8 +1,8 @@
-"""Where a classifier begins that was pretrained: a run of its own, in the cache, for all seeds the same.
+"""Pretraining of a classifier: a run of its own, in the cache, the same for all seeds.
 
-CACHE/pretrained/DATA-LAYER-DIGEST is an ordinary run directory. The digest is of the data and of all that its weights
-follow from; what a classifier alone is asked about (its pooling, its dropout, its learning rate, its seed) is no part
-of it.
+CACHE/pretrained/DATA-LAYER-DIGEST is an ordinary run directory. The digest is of the data and of everything that its
+weights follow from; what concerns the classifier alone (its pooling, its dropout, its learning rate, its seed) is not
+part of it.
 """
 
 import hashlib
@@ -12,26 +12,56 @@ from dataclasses import replace
 from pathlib import Path
 
 from filelock import FileLock
-from torch import nn
 
-from elman.checkpoint import load_weights
 from elman.config import DataConfig, LoopConfig, ModelConfig, OptimConfig, RunConfig
 from elman.data.dataset import Dataset
 from elman.data.imdb import cache_root
+from elman.errors import Interrupted
 from elman.files import try_lock
 from elman.presets import PRETRAINING
 from elman.progress import Report
 from elman.runs import Run
-from elman.tasks import to_pretrain_on
-
-PARTS = ("embedding.", "layer.")
-"""What a classifier and a predictor of words have in common."""
+from elman.tasks.word_prediction import pretraining_texts
+from elman.training import train
 
 
-def pretraining_of(config: RunConfig) -> RunConfig:
-    """Return the configuration of the pretraining that a classifier's begins with."""
+def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
+    """Return the finished pretraining that a configuration starts from, or None if it starts from random weights.
+
+    A pretraining that is in the cache is not trained again.
+
+    Raises
+    ------
+    Interrupted
+        By Ctrl-C or a signal to end; the state is saved.
+    """
+    if config.loop.pretrain_epochs is None:
+        return None
+    pretraining = pretraining_config(config)
+    if "unlabelled" in dataset.splits:  # it reads only these, so what is held out of the labelled texts does not matter
+        pretraining = replace(pretraining, data=replace(pretraining.data, hold_out=None))
+        dataset = replace(dataset, held_out="")
+    path = pretrained_path(pretraining, dataset)
+    if path.exists() and (run := Run(path)).finished:  # several processes may read it at once
+        return run
+    with in_turn(path, report):
+        run = Run(path) if path.exists() else Run.create(path, pretraining, dataset)
+        if run.finished:  # by the process that this one waited for
+            return run
+        report(f"pretraining: {path}")
+        try:
+            train(run, dataset, report)
+        except Interrupted as stop:
+            raise Interrupted(
+                "Stopped in the pretraining; its state is saved.", "Continue with the same command."
+            ) from stop
+    return run
+
+
+def pretraining_config(config: RunConfig) -> RunConfig:
+    """Return the configuration of the pretraining that a classifier starts from."""
     loop = config.loop
-    assert loop.pretrain_epochs is not None  # asked where there is one
+    assert loop.pretrain_epochs is not None  # the caller has looked
     same = RunConfig(
         data=replace(config.data, task="pretraining"),
         batches=config.batches,
@@ -48,13 +78,13 @@ def pretraining_of(config: RunConfig) -> RunConfig:
 
 
 def pretrained_path(config: RunConfig, dataset: Dataset) -> Path:
-    """Where the run of a pretraining is, or would be; the same on every machine and device, and for all threads."""
+    """Return where the run of a pretraining is or will be; the same on every machine, device and number of threads."""
     anywhere = replace(
         config,
-        data=replace(config.data, imdb=None, name=DataConfig.name),  # the texts themselves are named below
+        data=replace(config.data, imdb=None, name=DataConfig.name),  # the texts themselves are in the digest
         loop=replace(config.loop, accelerator="cpu", threads=None),
     )
-    texts = f"{dataset.checksum}{dataset.level}{to_pretrain_on(dataset).total_tokens}"
+    texts = f"{dataset.checksum}{dataset.level}{pretraining_texts(dataset).total_tokens}"
     digest = hashlib.sha256(f"{anywhere.to_toml()}{texts}".encode()).hexdigest()[:8]
     return cache_root() / "pretrained" / f"{dataset.name}-{config.model.layer}-{digest}"
 
@@ -72,10 +102,3 @@ def in_turn(path: Path, report: Report) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def begin_from(model: nn.Module, run: Run) -> None:
-    """Give a classifier the embedding and the layer of a pretraining."""
-    weights = {name: weight for name, weight in load_weights(run.weights_path).items() if name.startswith(PARTS)}
-    missing = model.load_state_dict(weights, strict=False).missing_keys
-    assert not any(name.startswith(PARTS) for name in missing)  # the digest holds all sizes

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from elman.config import SamplingConfig
 from elman.errors import ConfigError
-from elman.models.language_model import LanguageModel
-from elman.models.recurrent import picked
+from elman.models import LanguageModel, stepper
 from elman.progress import Meter
 from elman.seeding import derive
+from elman.tensors import State, States
 from elman.text.vocab import END, PAD, START, UNKNOWN
 
 MIN_TEMPERATURE = 1e-30
@@ -70,9 +70,9 @@ def _draw_together(
 ) -> Iterator[Sample]:
     device = generator.device
     logits, states = model(torch.tensor([[START, *prompt]], device=device))
-    step = model.stepper()
+    step = stepper(model)
     rows = torch.zeros(count, dtype=torch.long, device=device)
-    states, logits = picked(states, rows), logits[:, -1].expand(count, -1)
+    states, logits = pick(states, rows), logits[:, -1].expand(count, -1)
     alive = torch.arange(count, device=device)
     steps: list[tuple[Tensor, Tensor]] = []  # the rows alive at each step, and the tokens they drew
     for _ in range(config.max_new_tokens):
@@ -80,7 +80,7 @@ def _draw_together(
         steps.append((alive, drawn))
         unended = (drawn != END).nonzero().squeeze(1)
         if len(unended) < len(alive):
-            alive, drawn, states = alive[unended], drawn[unended], picked(states, unended)
+            alive, drawn, states = alive[unended], drawn[unended], pick(states, unended)
         if len(alive) == 0:
             break
         logits, states = step(drawn, states)
@@ -91,6 +91,11 @@ def _draw_together(
             if token != END:
                 strings[row].append(token)
     return (Sample(string, row in cut_off) for row, string in enumerate(strings))
+
+
+def pick(states: States, rows: Tensor) -> list[State]:
+    """Return the states of those rows of the batch."""
+    return [state.index_select(0, rows) for state in states]
 
 
 def choose(logits: Float[Tensor, "rows vocab"], config: SamplingConfig, generator: torch.Generator) -> Tensor:

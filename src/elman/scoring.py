@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,17 +17,15 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from elman.inference import for_each_batch
+from elman.inference import Device, for_each_batch
 from elman.languages import Language
-from elman.models.language_model import LanguageModel
+from elman.models import LanguageModel
 from elman.progress import Meter
 from elman.statistics import ratio
+from elman.tensors import States
 from elman.text.batching import Batch, Batches, shifted
 from elman.text.sequences import Sequences
 from elman.text.vocab import PAD, START, Vocab
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 Nats = NDArray[np.float64]
 """(strings,), −log probability of each whole string, including its ``.end``."""
@@ -55,10 +53,10 @@ class Scorer:
         self.law_nats = None if law is None else language_nats(law, vocab, batches.sequences)
 
     def figures(
-        self, fabric: Fabric, model: nn.Module, description: str, after_batch: Callable[[], None] = lambda: None
+        self, device: Device, model: nn.Module, description: str, after_batch: Callable[[], None] = lambda: None
     ) -> dict[str, Any]:
         """Return the cross-entropy of the strings; where the language is known, also its floor and the excess."""
-        nats = model_nats(fabric, model, self.batches, description, after_batch)
+        nats = model_nats(device, model, self.batches, description, after_batch)
         tokens = self.batches.sequences.lengths - 1  # .end is predicted, .start is not
         figures = cross_entropy(nats, tokens)
         if self.law is not None and self.law_nats is not None:
@@ -78,7 +76,7 @@ def language_nats(law: Language, vocab: Vocab, framed: Sequences) -> Nats:
 
 
 def model_nats(
-    fabric: Fabric,
+    device: Device,
     model: nn.Module,
     batches: Batches,
     description: str,
@@ -90,7 +88,7 @@ def model_nats(
     nats = np.zeros(len(first_indices))
 
     def read(batch: Batch) -> None:
-        states = None
+        states: States = ()
         for inputs, targets in shifted(batch.token_ids, batches.config.bptt):
             logits, states = model(inputs, states)
             losses = F.cross_entropy(
@@ -98,7 +96,7 @@ def model_nats(
             )
             nats[batch.indices.numpy()] += losses.view_as(targets).cpu().double().sum(dim=1).numpy()
 
-    for_each_batch(fabric, model, batches, description, read, after_batch)
+    for_each_batch(device, model, batches, description, read, after_batch)
     return nats[inverse]
 
 
@@ -142,7 +140,8 @@ def read_steps(
     """
     width = max(map(len, strings))
     padded = torch.tensor([[START, *ids, *[PAD] * (width - len(ids))] for ids in strings], device=model.bias.device)
-    states, chunks = None, []
+    states: States = ()
+    chunks = []
     with torch.inference_mode():
         for inputs in torch.split(padded, STEPS_AT_ONCE, dim=1):
             logits, states = model(inputs, states)

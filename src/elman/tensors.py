@@ -4,6 +4,8 @@ These are jaxtyping annotations: dimensions with the same name in one signature 
 at every call; outside the tests they cost nothing.
 """
 
+from collections.abc import Sequence
+
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -22,6 +24,17 @@ PaddingMask = Bool[Tensor, "batch time"]
 """True at padding."""
 
 Features = Float[Tensor, "batch time features"]
+
+NextLogits = Float[Tensor, "batch time vocab"]
+"""For each time step, of the token after it."""
+
+State = Float[Tensor, "batch state"]
+"""What a recurrent layer carries from one time step to the next; the LSTM's h and c are side by side."""
+
+States = Sequence[State]
+"""The state of each recurrent layer; none of them starts at zeros."""
+
+Outputs = Float[Tensor, "batch time outputs"]
 
 Pooled = Float[Tensor, "batch features"]
 

@@ -1,4 +1,4 @@
-"""Each word is predicted from those on one side of it alone, whatever stands in the padding."""
+"""Each word is predicted from the words on one side of it alone, whatever the padding holds."""
 
 from itertools import product
 
@@ -8,14 +8,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from elman.config import ModelConfig
-from elman.models.classifier import Classifier
+from elman.models.fast.models import Classifier
 from elman.models.word_predictor import WordPredictor
 from elman.text.vocab import PAD
 
 SIZES = {"embedding_size": 4, "hidden_size": 6, "embedding_dropout": 0.0, "top_dropout": 0.0}
 READERS = [
-    ModelConfig(layer=layer, bidirectional=both, num_layers=layers, **SIZES)
-    for layer, both, layers in product(("elman", "rnn", "gru", "lstm"), (False, True), (1, 2))
+    ModelConfig(layer=layer, bidirectional=both, num_layers=layers, fast=fast, **SIZES)
+    for layer, both, layers, fast in product(("elman", "rnn", "gru", "lstm"), (False, True), (1, 2), (False, True))
     if not (both and layers > 1)
 ]
 

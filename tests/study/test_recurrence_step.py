@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from elman.models.elman import Elman
+from elman.models.fast.tanh import Elman
 from elman.study import recurrences
 from elman.study.recurrences import RecurrenceOptions, measure_recurrence
 from elman.study.work import Work
@@ -20,7 +20,7 @@ def measured() -> dict[str, Any]:
 def test_it_is_equal_and_an_omission_is_shown() -> None:
     found = measured()
     assert max(found["equal"].values()) < 1e-12
-    assert [row["peer"] for row in found["times"]] == ["a slice-and-cat loop", "its own loop", "nn.RNN"]
+    assert [row["peer"] for row in found["times"]] == ["a slice-and-cat loop", "nn.RNN"]
     assert found["torch"]["moved_with_batch_first"] == 0 < found["torch"]["moved_without_batch_first"]
     assert found["torch"]["linear_against_folded"] < 1e-5
     assert (found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]) == (1, 0)
@@ -28,7 +28,7 @@ def test_it_is_equal_and_an_omission_is_shown() -> None:
 
 
 def test_a_fault_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = recurrences.as_torch
+    right = recurrences.torch_copy
 
     def wrong(elman: Elman) -> torch.nn.RNN:
         network = right(elman)
@@ -36,5 +36,5 @@ def test_a_fault_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
             network.weight_hh_l0.mul_(1.01)
         return network
 
-    monkeypatch.setattr(recurrences, "as_torch", wrong)
+    monkeypatch.setattr(recurrences, "torch_copy", wrong)
     assert measured()["equal"]["states_through_the_output_layer"] > 1e-6

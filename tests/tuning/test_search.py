@@ -29,9 +29,9 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError, Interrupted, NonFiniteLoss, RunError
 from elman.evaluation import evaluate
 from elman.files import read_json, write_json
+from elman.pretraining import pretrain
 from elman.processes import run_in_processes
 from elman.runs import Run
-from elman.training import pretrain
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning import trial as one_trial
@@ -86,18 +86,17 @@ def timeless(log: dict[str, Any]) -> Any:
 @contextmanager
 def in_update(number: int, act: Callable[[], None]) -> Iterator[None]:
     """Do something in the middle of an update, counted over all trials."""
-    original, calls = training.update, 0
+    original, calls = training.note_step, 0
 
-    def update(session: training.Session, *arguments: Any) -> dict[str, Any]:
+    def note_step(*arguments: Any) -> None:
         nonlocal calls
-        figures = original(session, *arguments)
+        original(*arguments)
         calls += 1
         if calls == number:
             act()
-        return figures
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "update", update)
+        patch.setattr(training, "note_step", note_step)
         yield
 
 

@@ -1,4 +1,4 @@
-"""``elman study``, ``report``, ``bundle`` and ``bench``."""
+"""``elman study``, ``report`` and ``bundle``."""
 
 from pathlib import Path
 from typing import Literal
@@ -92,29 +92,3 @@ def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
     from elman.bundle import write_bundle
 
     print(write_bundle(directory, name, output))
-
-
-@app.command
-def bench(*, peers: Path = Path("benchmarks"), only: str = "", json: Path | None = None) -> None:
-    """Time the fast paths against what they replace, in turn in one process, and print the ratios.
-
-    A ratio is the median of pairs, with the least and the most of them; of speeds more is better, of memory less. The
-    peers stand in the source tree, so run this there (make bench does). IMDb is needed; it takes a few minutes, and
-    nothing else should run beside it.
-
-    Parameters
-    ----------
-    peers
-        The folder with comparisons.py.
-    only
-        Measure only what has this in its name: "lstm".
-    json
-        Also write the rows to this file.
-    """
-    from elman.bench import run
-    from elman.files import write_json
-    from elman.report.terminal import print_bench
-
-    rows = print_bench(run(peers, only))
-    if json is not None:
-        write_json(json, {"rows": rows})

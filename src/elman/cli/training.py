@@ -68,8 +68,12 @@ def train(
         The run directory of an interrupted training; its own configuration is used.
     """
     from elman.data.table import open_dataset
+    from elman.pretraining import pretrain
     from elman.runs import Run, free_path
     from elman.training import train as train_run
+
+    def report(line: str) -> None:
+        print(line, flush=True)
 
     if resume is not None:
         if data is not None or config is not None or run is not None or options != NO_RUN_OPTIONS:
@@ -85,7 +89,8 @@ def train(
         warn(f"NOTE: {directory.path} was finished already; nothing is left to train.")
     print(f"run {directory.path}", flush=True)
     try:
-        summary = train_run(directory, dataset, report=lambda line: print(line, flush=True))
+        start = pretrain(directory.config, dataset, report)
+        summary = train_run(directory, dataset, report, start=start)
     except BrokenPipeError as error:
         raise Interrupted(
             "Whoever read the output has gone, and the training with it; its last state is kept.",

@@ -1,95 +1,38 @@
-"""A table of vectors of which a batch touches a twentieth.
-
-The distinct words of a batch are looked up once (see :mod:`elman.models.placed`): the gradient of the table has a row
-a distinct word, not one a word of the vocabulary, and dropout on a word's vector is drawn once a batch for all its
-places.
-"""
+"""The table of embeddings, and the look-up in it with its two kinds of dropout."""
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
-from torch import Tensor, nn
+from torch import nn
 
 from elman.config import ModelConfig
-from elman.models.placed import Placed
-from elman.tensors import Features, TokenIds
+from elman.models.checks import check_lengths, check_token_ids
+from elman.tensors import Features, Lengths, TokenIds
 from elman.text.vocab import UNKNOWN
 
 
-class Embedding(nn.Module):
-    """A vector for each token.
+def build_embedding(config: ModelConfig, vocab_size: int, *, sparse: bool = False) -> nn.Embedding:
+    """Return normally distributed embeddings, (vocab_size, ``config.embedding_size``).
 
-    Parameters
-    ----------
-    vocab_size, size
-        The table's rows and columns.
-    scale
-        Standard deviation of its first, normally distributed values. ``nn.Embedding`` has 1: a word that is rare, and
-        so stays where it was born, then speaks as loudly as one that was learnt.
-    dropout
-        Share of the numbers of each distinct word's vector that training sets to zero.
-    sparse
-        Let the gradient hold only the rows in use, as ``nn.Embedding(sparse=True)`` does.
+    Their standard deviation is ``config.embedding_scale``, 1 in torch: at that scale a rare, barely trained word has a
+    vector as large as a learned one. With ``sparse`` the gradient holds only the rows that were looked up.
     """
-
-    def __init__(
-        self, vocab_size: int, size: int, *, scale: float = 1.0, dropout: float = 0.0, sparse: bool = True
-    ) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(vocab_size, size).normal_(std=scale))
-        self.dropout = nn.Dropout(dropout)
-        self.sparse = sparse
-
-    @classmethod
-    def of(cls, config: ModelConfig, vocab_size: int, *, sparse: bool) -> "Embedding":
-        """Return the table that a model of that configuration reads by."""
-        return cls(
-            vocab_size,
-            config.embedding_size,
-            scale=config.embedding_scale,
-            dropout=config.embedding_dropout,
-            sparse=sparse,
-        )
-
-    def placed(self, token_ids: TokenIds) -> Placed:
-        """Return a vector for each distinct token, in the order of their ids, and which of them stands where.
-
-        Where the batch is larger than the vocabulary, as with a formal language's, looking for the distinct ones
-        costs more than it saves: then that is the whole table.
-        """
-        if not self.sparse and token_ids.numel() >= len(self.weight):
-            return Placed(self.dropout(self.weight), token_ids)
-        distinct, places = distinct_ids(token_ids, len(self.weight))
-        rows = F.embedding(distinct, self.weight, sparse=self.sparse)
-        return Placed(self.dropout(rows), places)
-
-    def forward(self, token_ids: TokenIds) -> Features:
-        """Return (batch, time, size)."""
-        return self.placed(token_ids).dense()
+    vectors = torch.empty(vocab_size, config.embedding_size).normal_(std=config.embedding_scale)
+    return nn.Embedding(vocab_size, config.embedding_size, _weight=vectors, sparse=sparse)
 
 
-def distinct_ids(token_ids: TokenIds, vocab_size: int) -> tuple[Int[Tensor, " distinct"], Int[Tensor, "batch time"]]:
-    """Return the distinct ids in order, and for each place which of them stands there; sooner than a sort would.
+def embed(embedding: nn.Embedding, token_ids: TokenIds, lengths: Lengths | None, config: ModelConfig) -> Features:
+    """Return the embeddings (B, T, E) of the tokens.
 
-    >>> distinct_ids(torch.tensor([[7, 2, 7]]), 10)
-    (tensor([2, 7]), tensor([[1, 0, 1]]))
+    Embedding dropout is drawn on the table: a word loses the same numbers everywhere in the batch.
     """
-    flat = token_ids.flatten().long()
-    distinct = those_read(flat, vocab_size)
-    numbers = torch.empty(vocab_size, dtype=torch.long, device=flat.device)
-    numbers[distinct] = torch.arange(len(distinct), device=flat.device)
-    return distinct, numbers[flat].view_as(token_ids)
-
-
-def those_read(token_ids: Int[Tensor, "*shape"], vocab_size: int) -> Int[Tensor, " distinct"]:
-    """Return the distinct ids in order."""
-    read = torch.zeros(vocab_size, dtype=torch.bool, device=token_ids.device)
-    return read.index_fill_(0, token_ids.flatten().long(), True).nonzero().squeeze(1)
+    check_token_ids(token_ids, embedding.num_embeddings)
+    check_lengths(lengths, *token_ids.shape)
+    token_ids = drop_words(token_ids, config.word_dropout, training=embedding.training)
+    return F.embedding(token_ids, F.dropout(embedding.weight, config.embedding_dropout, embedding.training))
 
 
 def drop_words(token_ids: TokenIds, share: float, *, training: bool) -> TokenIds:
-    """Return the tokens with that share of them read as ``.unk``, in training."""
+    """Replace this share of the tokens by ``.unk``, in training only."""
     if not (training and share):
         return token_ids
-    dropped = torch.rand(token_ids.shape, device=token_ids.device) < share
-    return token_ids.masked_fill(dropped, UNKNOWN)
+    return token_ids.masked_fill(torch.rand(token_ids.shape, device=token_ids.device) < share, UNKNOWN)

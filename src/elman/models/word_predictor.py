@@ -1,12 +1,11 @@
-"""What a recurrent classifier can be before it has seen a label: a reader that expects the next word.
+"""Pretraining: a recurrent layer that predicts each word from its context, before it sees a label.
 
-The forward direction predicts each word from those before it, the backward direction from those behind it; neither
-reads what it is asked. Embedding and layer have the names and the shapes that they have in a
-:class:`~elman.models.classifier.Classifier`, which can go on from their weights (Dai and Le, 2015, with one layer for
-both directions).
+The forward direction predicts each word from the words before it, the backward direction from the words after it, so
+neither reads the word it predicts. Embedding and layer have the names and shapes that they have in a classifier, which
+can start from their weights (Dai and Le, 2015, with one layer for both directions).
 
-A softmax over a hundred thousand words would cost fifty times what reading does. The words that a batch holds stand in
-for it: two or three thousand, the right one always among them.
+A softmax over a hundred thousand words would cost fifty times as much as the layer. It is taken over the distinct words
+of the batch instead: two or three thousand, the right one always among them.
 """
 
 from typing import NamedTuple
@@ -17,25 +16,26 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from elman.config import ModelConfig
-from elman.models.classifier import build_layer
-from elman.models.embedding import Embedding, distinct_ids
-from elman.models.placed import Placed
-from elman.tensors import Lengths, TokenIds
+from elman.models import plain
+from elman.models.embedding import build_embedding
+from elman.models.fast.distinct import Distinct, distinct_ids
+from elman.models.fast.recurrent import Recurrent
+from elman.tensors import Features, Lengths, TokenIds
 from elman.text.batching import padding_mask
 
-PREDICTED = 0.5
-"""The share of the time steps, drawn for each batch of the training, that are asked for a word."""
+PREDICTED_SHARE = 0.5
+"""The share of the words, drawn for each training batch, that are predicted."""
 
 
 class Predictions(NamedTuple):
-    """What the steps of a batch expect, forward before backward.
+    """Predicted words of a batch, those of the forward direction first.
 
     Attributes
     ----------
     logits
         (predictions, distinct), over the distinct words of the batch.
     targets
-        (predictions,), which of them it was.
+        (predictions,), the index of the right one.
     """
 
     logits: Float[Tensor, "predictions distinct"]
@@ -43,12 +43,13 @@ class Predictions(NamedTuple):
 
 
 class WordPredictor(nn.Module):
-    """A model of each word, given those before it or those behind it.
+    """A model of each word, given the words before it or those after it.
 
     Parameters
     ----------
     config
-        Sizes, layer, dropout. What scores a word is its own embedding.
+        Sizes, layer, dropout, and whether the layer is the fast or the plain one. A word's logit is a product with its
+        own embedding.
     vocab_size
         Rows of the embedding.
     sparse
@@ -57,40 +58,48 @@ class WordPredictor(nn.Module):
 
     def __init__(self, config: ModelConfig, vocab_size: int, *, sparse: bool = True) -> None:
         super().__init__()
-        self.embedding = Embedding.of(config, vocab_size, sparse=sparse)
-        self.scale = config.embedding_scale  # a score in units of this one learns at once, whatever the scale is
-        self.layer = build_layer(config)
-        self.dropout = nn.Dropout(config.top_dropout)
+        self.config = config
+        self.embedding = build_embedding(config, vocab_size, sparse=sparse)
+        self.layer = Recurrent(config) if config.fast else plain.Recurrent(config)
         self.head = nn.Linear(config.hidden_size, config.embedding_size)
 
     def forward(self, token_ids: TokenIds, lengths: Lengths) -> Predictions:
-        """Predict words from those on one side of them; in training, half of them.
+        """Predict words from those on one side of them; in training, half of the words.
 
         Parameters
         ----------
         token_ids
-            (batch, time), anything behind each end.
+            (batch, time); the ids at padding change nothing.
         lengths
-            (batch,), at least 1. A text of one word holds nothing to predict.
+            (batch,), at least 1. A text of one word has nothing to predict.
         """
         inside = ~padding_mask(lengths, token_ids.shape[1])
-        token_ids = token_ids.where(inside, token_ids[:, :1])  # so that no padding is among the words to choose from
-        distinct, places = distinct_ids(token_ids, len(self.embedding.weight))
-        words = F.embedding(distinct, self.embedding.weight, sparse=self.embedding.sparse)
-        read = self.layer(Placed(self.embedding.dropout(words), places), lengths).dense()  # (B, T, H or 2H)
-        width = self.head.in_features
-        asked = self._asked(inside[:, 1:])
-        ahead = read[:, :-1, :width].flatten(0, 1).index_select(0, asked)
-        features, targets = [ahead], [places[:, 1:].flatten()[asked]]
-        if read.shape[2] > width:
-            features.append(read[:, 1:, width:].flatten(0, 1).index_select(0, asked))
-            targets.append(places[:, :-1].flatten()[asked])
-        logits = F.linear(self.head(self.dropout(torch.cat(features))), words / self.scale)
-        return Predictions(logits, torch.cat(targets))
+        token_ids = token_ids.where(inside, token_ids[:, :1])  # keeps .pad from being one of the candidates
+        distinct, inverse = distinct_ids(token_ids, self.embedding.num_embeddings)
+        words = self.embedding(distinct)
+        rows = F.dropout(words, self.config.embedding_dropout, self.training)
+        features = self._features(Distinct(rows, inverse), lengths)  # (B, T, H or 2H)
+        predicted = self._draw(inside[:, 1:])  # pairs of neighbors: each word from the one before, and the reverse
+        size = self.config.hidden_size
+        read = [features[:, :-1, :size].flatten(0, 1).index_select(0, predicted)]
+        targets = [inverse[:, 1:].flatten()[predicted]]
+        if self.config.bidirectional:
+            read.append(features[:, 1:, size:].flatten(0, 1).index_select(0, predicted))
+            targets.append(inverse[:, :-1].flatten()[predicted])
+        queries = self.head(F.dropout(torch.cat(read), self.config.top_dropout, self.training))
+        # Divided by the scale, the logits learn at the same rate whatever the scale is.
+        return Predictions(F.linear(queries, words / self.config.embedding_scale), torch.cat(targets))
 
-    def _asked(self, pairs: Bool[Tensor, "batch pairs"]) -> Int[Tensor, " asked"]:
-        """Return which pairs of neighbouring words are asked about, as places in the flat ``pairs``."""
+    def _features(self, words: Distinct, lengths: Lengths) -> Features:
+        if isinstance(self.layer, plain.Recurrent):
+            features: Features = self.layer(words.gather(), lengths)[0]
+            return features
+        hidden = self.layer(words, lengths)
+        return Distinct(self.layer.output(hidden.rows), hidden.inverse).gather()
+
+    def _draw(self, pairs: Bool[Tensor, "batch pairs"]) -> Int[Tensor, " predicted"]:
+        """Return which pairs of neighboring words are predicted, as places in the flattened ``pairs``."""
         if self.training:
-            drawn = pairs & (torch.rand(pairs.shape, device=pairs.device) < PREDICTED)
+            drawn = pairs & (torch.rand(pairs.shape, device=pairs.device) < PREDICTED_SHARE)
             pairs = drawn if drawn.any() else pairs
         return pairs.flatten().nonzero().squeeze(1)

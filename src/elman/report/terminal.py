@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from json import dumps
 from pathlib import Path
 from typing import Any
@@ -390,18 +390,3 @@ def _mark(verdict: dict[str, Any]) -> str:
 def repr_of_blank(token: str) -> str:
     """Return a token that cannot be seen, such as a blank, in quotes."""
     return repr(token) if token.isspace() else token
-
-
-def print_bench(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Print a line for each comparison as soon as it is measured, and return all comparisons."""
-    printed = []
-    for row in rows:
-        share = "" if row["share_of_peak"] is None else f", {row['share_of_peak']:.0%} of the matrix-product peak"
-        print(
-            f"{row['name']} : {row['peer']}  {row['ratio']:.2f} × ({row['ratio_least']:.2f} to {row['ratio_most']:.2f};"
-            f" aim {row['aim']:g} × or {row['better']})  {row['value']:,.0f} {row['unit']} against"
-            f" {row['peer_value']:,.0f}{share}",
-            flush=True,
-        )
-        printed.append(row)
-    return printed

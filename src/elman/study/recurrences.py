@@ -1,82 +1,60 @@
-"""A step on the network itself: the Elman written by hand held to torch's and to the course's skeleton, timed against
-both and against its own loop, and what torch does silently where an option is left out. It needs no data.
+"""A step on the network itself: the fast Elman network compared with the plain one and with torch's, in numbers and in
+time, and what torch does silently where an option is left out. It needs no data.
 """
 
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from elman.bench import Comparison, measure
-from elman.models.elman import Elman
+from elman.models import plain
+from elman.models.fast.tanh import Elman
 from elman.seeding import torch_seeded
 from elman.study.work import Work, check_positive
+from elman.timing import speeds_in_pairs
 
 LARGE_LOGIT = 200.0
-"""Beyond what float32 can take e to the minus of."""
-
-
-class SliceAndCatElman(nn.Module):
-    """The course's skeleton: a slice and a concatenation at every time step, autograd for the rest.
-
-    Its parameters are named and laid out as those of :class:`~elman.models.elman.Elman`.
-    """
-
-    def __init__(self, insize: int, outsize: int, hsize: int) -> None:
-        super().__init__()
-        self.hsize = hsize
-        self.lin1 = nn.Linear(insize + hsize, hsize)
-        self.lin2 = nn.Linear(hsize, outsize)
-
-    def forward(self, x: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return all outputs (batch, time, outsize) and the last hidden state (batch, hsize)."""
-        batch, time, _ = x.size()
-        if hidden is None:
-            hidden = torch.zeros(batch, self.hsize, device=x.device)
-        outputs = []
-        for t in range(time):
-            hidden = torch.tanh(self.lin1(torch.cat([x[:, t, :], hidden], dim=1)))
-            outputs.append(self.lin2(hidden)[:, None, :])
-        return torch.cat(outputs, dim=1), hidden
+"""e to minus this is 0 in float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrenceOptions:
-    """What is read."""
+    """The options of the step."""
 
     batch_size: int = 32
     """Texts."""
     tokens: int = 200
-    """A text."""
+    """Tokens per text."""
     size: int = 300
-    """Numbers a step, in the input, the state and the output."""
+    """Numbers per time step, in the input, the state and the output."""
     turns: int = 5
     """Pairs that are timed, after one that warms up."""
     seed: int = 0
-    """Of weights and texts."""
+    """The seed of weights and texts."""
 
     def __post_init__(self) -> None:
         check_positive("batch_size, tokens, size and turns", [self.batch_size, self.tokens, self.size, self.turns])
 
 
 def measure_recurrence(work: Work) -> dict[str, Any]:
-    """Hold the Elman to torch's, time it, and try out what omissions do.
+    """Compare the fast Elman network with the plain one and with torch's, time it, and show what omissions do.
 
     Returns
     -------
-    ``equal``: the greatest differences in float64, of states from ``nn.RNN`` on the same weights, of outputs and of
-    gradients from the skeleton and from its own loop. ``times``: against each of these, forward and backward, in pairs.
-    ``torch``: what leaving out ``batch_first`` changes, a Linear on three dimensions against one on folded ones, and
-    the softmax outside the loss.
+    ``equal``: the largest differences in float64, of states from ``nn.RNN`` on the same weights, of outputs and of
+    gradients from the plain loop. ``times``: against each of these, forward and backward, in pairs. ``torch``: what
+    leaving out ``batch_first`` changes, a Linear on three dimensions against one on folded ones, and the softmax
+    outside the loss.
     """
     options = work.options
     with torch_seeded(options.seed, "recurrence"):
         elman = Elman(options.size, options.size, options.size)
         texts = torch.randn(options.batch_size, options.tokens, options.size)
-        peers = {"a slice-and-cat loop": skeleton(elman), "its own loop": own_loop(elman), "nn.RNN": as_torch(elman)}
+        peers = {"a slice-and-cat loop": plain_copy(elman), "nn.RNN": torch_copy(elman)}
         return {
             "batch_size": options.batch_size,
             "tokens": options.tokens,
@@ -87,43 +65,36 @@ def measure_recurrence(work: Work) -> dict[str, Any]:
         }
 
 
-def as_torch(elman: Elman) -> nn.RNN:
+def torch_copy(elman: plain.Elman) -> nn.RNN:
     """Return torch's network with the same weights; it has no output layer."""
-    theirs = nn.RNN(elman.insize, elman.hsize, batch_first=True)
+    network = nn.RNN(elman.insize, elman.state_size, batch_first=True)
     with torch.no_grad():
         weight, bias = elman.lin1.weight, elman.lin1.bias
         values = weight[:, : elman.insize], weight[:, elman.insize :], bias, torch.zeros_like(bias)
-        for mine, value in zip(theirs.parameters(), values, strict=True):  # W_ih, W_hh, b_ih, b_hh
-            mine.copy_(value)
-    return theirs
+        for parameter, value in zip(network.parameters(), values, strict=True):  # W_ih, W_hh, b_ih, b_hh
+            parameter.copy_(value)
+    return network
 
 
-def skeleton(elman: Elman) -> SliceAndCatElman:
-    """Return the course's form of it, with the same weights."""
-    theirs = SliceAndCatElman(elman.insize, elman.lin2.out_features, elman.hsize)
-    theirs.load_state_dict(elman.state_dict())
-    return theirs
-
-
-def own_loop(elman: Elman) -> Elman:
-    """Return the same network as its definition, a step at a time, with the same weights."""
-    loop = Elman(elman.insize, elman.lin2.out_features, elman.hsize, fast=False)
-    loop.load_state_dict(elman.state_dict())
-    return loop
+def plain_copy(elman: plain.Elman) -> plain.Elman:
+    """Return the plain form, a slice and a concatenation at every time step, with the same weights."""
+    copy = plain.Elman(elman.insize, elman.lin2.out_features, elman.state_size)
+    copy.load_state_dict(elman.state_dict())
+    return copy
 
 
 def _equal(elman: Elman, texts: Tensor) -> dict[str, float]:
-    """Do all in float64: the loops through their outputs and gradients, torch's through its states."""
+    """Return the differences in float64: from the loop in outputs and gradients, from torch's network in states."""
     texts = texts.double()
-    ours, theirs = deepcopy(elman).double(), as_torch(elman).double()
-    outputs = _read_and_learn(ours, texts)
-    found = {"states_through_the_output_layer": _distance(ours.lin2(theirs(texts)[0]), outputs)}
-    for name, peer in {"skeleton": skeleton(elman).double(), "loop": own_loop(elman).double()}.items():
-        found[f"outputs_of_the_{name}"] = _distance(_read_and_learn(peer, texts), outputs)
-        found[f"gradients_of_the_{name}"] = max(
-            _distance(one.grad, other.grad) for one, other in zip(ours.parameters(), peer.parameters(), strict=True)
-        )
-    return found
+    fast, loop, network = deepcopy(elman).double(), plain_copy(elman).double(), torch_copy(elman).double()
+    outputs = _read_and_learn(fast, texts)
+    return {
+        "states_through_the_output_layer": _distance(fast.lin2(network(texts)[0]), outputs),
+        "outputs_of_the_skeleton": _distance(_read_and_learn(loop, texts), outputs),
+        "gradients_of_the_skeleton": max(
+            _distance(one.grad, other.grad) for one, other in zip(fast.parameters(), loop.parameters(), strict=True)
+        ),
+    }
 
 
 def _read_and_learn(network: nn.Module, texts: Tensor) -> Tensor:
@@ -147,11 +118,16 @@ def _timed(peer: str, elman: nn.Module, other: nn.Module, texts: Tensor, turns: 
 
         return work
 
-    comparison = Comparison("elman", peer, "tokens", 1.0, lambda: reading(elman), lambda: reading(other))
-    found = measure(comparison, peak=1.0, turns=turns)
-    kept = ("peer", "ratio", "ratio_least", "ratio_most")
-    speeds = {"per_second": found["value"], "peer_per_second": found["peer_value"]}
-    return {name: found[name] for name in kept} | speeds
+    pairs = speeds_in_pairs(reading(elman), reading(other), f"elman and {peer}", turns)
+    ratios = sorted(ours / theirs for ours, theirs in pairs)
+    return {
+        "peer": peer,
+        "ratio": median(ratios),
+        "ratio_least": ratios[0],
+        "ratio_most": ratios[-1],
+        "per_second": median(ours for ours, _ in pairs),
+        "peer_per_second": median(theirs for _, theirs in pairs),
+    }
 
 
 def _batch_first_left_out(texts: Tensor) -> dict[str, Any]:

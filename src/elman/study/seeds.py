@@ -7,10 +7,10 @@ from typing import Any
 import torch
 
 from elman.files import try_lock
+from elman.pretraining import pretrain
 from elman.processes import run_in_processes
 from elman.progress import Report
 from elman.study.work import Datasets, Measure, SeedOptions, Work
-from elman.training import pretrain
 
 CONTINUE = "Continue with the same elman study."
 

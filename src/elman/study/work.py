@@ -14,6 +14,7 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError
 from elman.files import read_json, write_json
 from elman.machine import machine
+from elman.pretraining import pretrain
 from elman.progress import Report
 from elman.runs import Run
 from elman.training import train
@@ -154,7 +155,7 @@ class Work:
         run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
         several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
         self.report(f"{'trained already' if run.finished else 'training'}: {path}{several}")
-        train(run, dataset, self.report)
+        train(run, dataset, self.report, start=pretrain(run.config, dataset, self.report))
         return run
 
 

@@ -25,10 +25,10 @@ from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
 from elman.errors import ConfigError
 from elman.files import try_lock, write_json
+from elman.pretraining import pretrain
 from elman.processes import run_in_processes
 from elman.progress import Report, seconds
 from elman.runs import Run, refuse_run
-from elman.training import pretrain
 from elman.tuning.database import (
     begun,
     distributions,

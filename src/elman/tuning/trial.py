@@ -12,9 +12,10 @@ from elman.config import Kept
 from elman.data.dataset import Dataset
 from elman.errors import ElmanError, Interrupted, NonFiniteLoss
 from elman.formatting import setting
+from elman.pretraining import pretrain
 from elman.progress import Report
 from elman.runs import Run
-from elman.training import pretrain, train
+from elman.training import train
 from elman.tuning.database import PRUNED_FROM_EPOCH
 
 Direction = Literal["maximize", "minimize"]
@@ -49,11 +50,11 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
 
     report(f"trial {trial.number}: {', '.join(f'{name} {setting(value)}' for name, value in trial.params.items())}")
     try:
-        pretrain(run.config, dataset, say)
+        start = pretrain(run.config, dataset, say)
         note.start()  # behind it: whichever trial comes first pretrains for all that have its sizes
         for figures in run.metrics("epoch"):  # taken up: what an earlier sitting had no time to say
             after_epoch(figures)
-        train(run, dataset, say, after_epoch)
+        train(run, dataset, say, after_epoch, start)
         note.end()
         study.tell(trial, trial.user_attrs["best"], skip_if_finished=True)
     except optuna.TrialPruned:

@@ -1,36 +1,40 @@
-"""Two ways to do the same work, timed in turn in one process: A B A B …, and the ratio pair by pair.
+"""Compare the speed and the memory of the fast forms with what they replace, and print the ratios.
 
-A machine's speed drifts; a ratio of neighbours does not. Memory is measured with each side in a process of its own,
-where nothing of the other's is left. This file measures; what is compared stands in ``benchmarks/comparisons.py`` of
-the source tree, with the peers.
+    python benchmarks/bench.py [--only lstm] [--json build/bench.json]
+
+A ratio is the median of pairs, with the smallest and the largest; of speeds more is better, of memory less. Memory is
+measured with each side in a process of its own. IMDb is needed; it takes about ten minutes, and nothing else should run
+beside it. What is compared is in ``comparisons.py``.
 """
 
-import importlib.util
+import argparse
 import json
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+from elman.environment import set_openmp_defaults
 
-from elman.errors import ConfigError
-from elman.memory import kept_memory
-from elman.progress import Meter
+set_openmp_defaults()  # before torch is imported: for both sides, as the command does
 
-TURNS, WARM_UP = 5, 1
+import torch  # noqa: E402
+
+from elman.errors import ConfigError  # noqa: E402
+from elman.files import write_json  # noqa: E402
+from elman.memory import kept_memory  # noqa: E402
+from elman.progress import Meter  # noqa: E402
+from elman.timing import TURNS, Work, speeds_in_pairs  # noqa: E402
+
 PEAK_SIZE, PEAK_TURNS = 2_048, 9
 PROCESS_STATUS = Path("/proc/self/status")
 """Where Linux tells a process its memory; elsewhere none is compared."""
 MEGABYTE = 1e6
-
-Work = Callable[[], int]
-"""Do some work, the same amount at every call, and return how many units it was."""
 
 
 @dataclass(frozen=True)
@@ -103,16 +107,8 @@ def measure(comparison: Comparison, peak: float, turns: int = TURNS) -> dict[str
     """
     if comparison.alike is not None:
         comparison.alike()
-    ours, theirs = comparison.ours(), comparison.theirs()
-    speeds: list[tuple[float, float]] = []
-    with Meter(comparison.name, turns + WARM_UP, "pairs") as meter:
-        for turn in range(turns + WARM_UP):
-            with kept_memory():  # as our training has it; the peer runs as in a script of its own
-                mine = _speed(ours)
-            pair = mine, _speed(theirs)
-            if turn >= WARM_UP:
-                speeds.append(pair)
-            meter.advance(1)
+    # kept_memory as our training has it; the peer runs as in a script of its own.
+    speeds = speeds_in_pairs(comparison.ours(), comparison.theirs(), comparison.name, turns, kept_memory)
     row = _row(comparison, speeds, better="more", unit=f"{comparison.unit}/s")
     share = None if comparison.plain_flops is None else row["value"] * comparison.plain_flops / peak
     return row | {"share_of_peak": share}
@@ -139,13 +135,13 @@ def measure_memory(comparison: MemoryComparison, path: Path, turns: int = TURNS)
     return _row(comparison, peaks, better="less", unit="MB") | {"share_of_peak": None}
 
 
-def peak_above_import(path: Path, name: str, side: str) -> float:
+def peak_above_import(module: Any, name: str, side: str) -> float:
     """Do one side's work once, and return how far this process's memory rose above what it was after its imports.
 
     Parameters
     ----------
-    path
-        The file of the comparisons.
+    module
+        Has the comparisons.
     name
         Which of them.
     side
@@ -155,7 +151,7 @@ def peak_above_import(path: Path, name: str, side: str) -> float:
     -------
     Megabytes.
     """
-    [comparison] = [each for each in _loaded(path).COMPARISONS if each.name == name]
+    [comparison] = [each for each in module.COMPARISONS if each.name == name]
     imported = _memory("VmRSS")
     with kept_memory() if side == "ours" else nullcontext():
         getattr(comparison, side)()()
@@ -173,22 +169,19 @@ def matrix_product_peak() -> float:
     return 2 * PEAK_SIZE**3 / min(spent)
 
 
-def run(directory: Path, only: str = "") -> Iterator[dict[str, Any]]:
-    """Yield a row for each comparison whose name holds ``only``; of memory where the system tells it, on Linux.
+def run(comparisons: Iterable[Comparison | MemoryComparison], path: Path, only: str = "") -> Iterator[dict[str, Any]]:
+    """Yield a row for each comparison whose name contains ``only``; of memory on Linux.
+
+    ``path`` is the file of the comparisons, which other processes read.
 
     Raises
     ------
     ConfigError
-        There are no comparisons in ``directory``, or none has such a name.
+        None has such a name.
     """
-    path = directory / "comparisons.py"
-    if not path.is_file():
-        raise ConfigError(
-            f"The peers to compare with are not in {directory}.", "Run this in the source tree, or name its benchmarks."
-        )
-    chosen = [comparison for comparison in _loaded(path).COMPARISONS if only in comparison.name]
+    chosen = [comparison for comparison in comparisons if only in comparison.name]
     if not chosen:
-        raise ConfigError(f"No comparison is called {only!r}.", "Leave --only out to see all.")
+        raise ConfigError(f"No comparison has {only!r} in its name.", "Leave out --only to see all.")
     torch.set_flush_denormal(True)  # as our training has it
     try:
         peak = matrix_product_peak()
@@ -201,10 +194,30 @@ def run(directory: Path, only: str = "") -> Iterator[dict[str, Any]]:
         torch.set_flush_denormal(False)
 
 
-def _speed(work: Work) -> float:
-    started = time.perf_counter()
-    units = work()
-    return units / (time.perf_counter() - started)
+def print_row(row: dict[str, Any]) -> None:
+    """Print a comparison on one line."""
+    share = "" if row["share_of_peak"] is None else f", {row['share_of_peak']:.0%} of the matrix-product peak"
+    print(
+        f"{row['name']} : {row['peer']}  {row['ratio']:.2f} × ({row['ratio_least']:.2f} to {row['ratio_most']:.2f};"
+        f" aim {row['aim']:g} × or {row['better']})  {row['value']:,.0f} {row['unit']} against"
+        f" {row['peer_value']:,.0f}{share}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare the fast forms with what they replace.")
+    parser.add_argument("--only", default="", help="measure only what has this in its name")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    arguments = parser.parse_args()
+    import comparisons
+
+    rows = []
+    for row in run(comparisons.COMPARISONS, Path(comparisons.__file__), arguments.only):
+        print_row(row)
+        rows.append(row)
+    if arguments.json is not None:
+        write_json(arguments.json, {"rows": rows})
 
 
 def _row(
@@ -226,9 +239,9 @@ def _row(
 
 
 def _peak_elsewhere(path: Path, name: str, side: str) -> float:
-    code = "import json, sys; from elman import bench; from pathlib import Path;"
-    code += " print(json.dumps(bench.peak_above_import(Path(sys.argv[1]), *sys.argv[2:])))"
-    command = [sys.executable, "-c", code, str(path), name, side]
+    code = f"import json, sys; sys.path[:0] = [{str(path.parent)!r}, {str(Path(__file__).parent)!r}]; import bench;"
+    code += f" import {path.stem}; print(json.dumps(bench.peak_above_import({path.stem}, *sys.argv[1:])))"
+    command = [sys.executable, "-c", code, name, side]
     printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     return float(json.loads(printed))
 
@@ -239,15 +252,6 @@ def _memory(field: str) -> int:
     return 1024 * int(line.split()[1])
 
 
-def _loaded(path: Path) -> Any:
-    """The module of that file; its neighbours are found as it finds them when it is run as a script."""
-    sys.path.insert(0, str(path.parent))
-    try:
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        assert spec is not None  # the name ends in .py
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.parent))
-    return module
+if __name__ == "__main__":
+    sys.modules["bench"] = sys.modules["__main__"]  # comparisons.py imports it by that name
+    main()
