@@ -119,19 +119,19 @@ class RowWiseAdam(Optimizer):
         super().load_state_dict({**state_dict, "state": states})
 
     @torch.no_grad()
-    def settle(self, rows: Tensor | None = None, table: Tensor | None = None) -> None:
-        """Move rows of a table to where dense Adam has them by now; without arguments all rows, and their averages.
-
-        The moments of single rows wait for their next gradient.
-        """
+    def settle(self) -> None:
+        """Move all rows, and their averages, to where dense Adam has them by now."""
         for group in self.param_groups:
-            for one in group["params"]:
-                if not self.state[one]:
-                    continue  # no step has been made
-                if rows is not None and table is one:
-                    self._apply_drift(one, rows, group)
-                elif rows is None:
-                    self._settle_all(one, group)
+            for table in group["params"]:
+                if self.state[table]:
+                    self._settle_all(table, group)
+
+    @torch.no_grad()
+    def settle_rows(self, table: Tensor, rows: Tensor) -> None:
+        """Move some rows of a table there; their moments and averages wait for the next gradient."""
+        for group in self.param_groups:
+            if self.state[table] and any(one is table for one in group["params"]):
+                self._apply_drift(table, rows, group)
 
     def _apply_drift(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> None:
         """Move rows by the part of their drift that is not in them yet."""
@@ -240,7 +240,7 @@ def _settle_before_reading(optimizer: weakref.ref[RowWiseAdam], table: Tensor) -
         if (adam := optimizer()) is None:
             return
         if embedding.training:
-            adam.settle(inputs[0].flatten(), table)
+            adam.settle_rows(table, inputs[0].flatten())
         else:
             adam.settle()
 
