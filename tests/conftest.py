@@ -87,7 +87,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def elman(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command in a folder of its own; return exit code, standard output, standard error."""
+    """Return a function that runs the command in an empty folder: exit code, standard output, standard error."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -109,7 +109,7 @@ Reviews = dict[str, bytes]
 
 @pytest.fixture
 def reviews() -> Reviews:
-    """Names and contents of a hundred short reviews in the published layout."""
+    """Return names and contents of a hundred short reviews in the published layout."""
     files: Reviews = {}
     for split in ("train", "test"):
         for kind, template in (("pos", POSITIVE), ("neg", NEGATIVE)):
@@ -123,7 +123,7 @@ def reviews() -> Reviews:
 
 @pytest.fixture
 def make_archive(tmp_path: Path) -> Callable[..., Path]:
-    """Write names and contents as a gzipped tar, in an order that is not sorted."""
+    """Return a function that writes names and contents as a gzipped tar, not in sorted order."""
 
     def make(files: Reviews, name: str = "aclImdb_v1.tar.gz") -> Path:
         path = tmp_path / name
@@ -144,7 +144,7 @@ def archive(make_archive: Callable[..., Path], reviews: Reviews) -> Path:
 
 @pytest.fixture
 def config() -> RunConfig:
-    """A training that takes a second."""
+    """Return the configuration of a training that takes about a second."""
     tables = {
         "data": {"name": "synth-reviews", "synthetic_size": 200, "synthetic_sentences": 2},
         "batches": {"tokens_per_batch": 300, "length_multiple": 4},
@@ -168,9 +168,9 @@ def dataset(config: RunConfig) -> Dataset:
 
 @pytest.fixture
 def real_imdb(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The real archive, prepared once for all tests that read it."""
+    """Return the path of the real archive, which is prepared once for all tests that read it."""
     if not REAL_IMDB:
-        pytest.skip("ELMAN_IMDB names no archive: the counts of the real data cannot be checked")
+        pytest.skip("ELMAN_IMDB is not set: the counts of the real data cannot be checked")
     monkeypatch.setenv("ELMAN_IMDB", REAL_IMDB)
     monkeypatch.setenv("ELMAN_CACHE", str(tmp_path_factory.getbasetemp() / "real-imdb"))
     return REAL_IMDB
@@ -178,9 +178,9 @@ def real_imdb(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def postgres() -> str:
-    """The address of a database; a search that is kept there has a name of its own."""
+    """Return the address of a database; each test gives its search a name that no other has."""
     if not POSTGRES:
-        pytest.skip("ELMAN_POSTGRES names no database: a search over several machines cannot be tried")
+        pytest.skip("ELMAN_POSTGRES is not set: a search on several machines cannot be tested")
     return POSTGRES
 
 
