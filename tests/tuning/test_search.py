@@ -557,8 +557,11 @@ def test_the_address_of_the_database(tmp_path: Path) -> None:
 
 
 @pytest.mark.postgres
-def test_two_folders_share_a_search_by_postgresql(search: Search, tmp_path: Path, postgres: str) -> None:
+def test_two_folders_share_a_search_by_postgresql(
+    search: Search, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As two machines do: one finds what the other has done, and leaves what is not in its own folder alone."""
+    monkeypatch.setattr(database, "PRUNED_AFTER_TRIALS", 5)  # so that none of these is pruned
     name = f"test-{uuid4().hex}"
     here = replace(search, directory=tmp_path / "here" / name, storage=postgres)
     there = replace(search, directory=tmp_path / "there" / name, storage=postgres)
