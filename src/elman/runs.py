@@ -97,7 +97,7 @@ class Run:
         if not (self.weights_path.exists() or self.checkpoints.exists() or self.metrics()):
             shutil.rmtree(self.path)
 
-    def keep_figures_alone(self) -> None:
+    def keep_only_metrics(self) -> None:
         """Remove weights, checkpoints, vocabulary and curves, but not the configuration and the metrics."""
         for folder in (self.checkpoints, self.path / "tensorboard"):
             shutil.rmtree(folder, ignore_errors=True)

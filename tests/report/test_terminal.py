@@ -72,7 +72,7 @@ def grades() -> dict[str, Any]:
 
 
 def search() -> dict[str, Any]:
-    params = {"optim.learning_rate": 0.0123456, "model.layer": "lstm"}
+    params = {"optim.learning_rate": 0.0125, "model.layer": "lstm"}
     trial = {"state": "complete", "value": 0.87654, "best_epoch": 12, "seconds": 3_661.0, "params": params}
     return {
         "direction": "maximize",
@@ -94,7 +94,7 @@ TABLES = {
     terminal.print_generalization: (generalization(), ["1,000,020", "0.006612", "100.00%", "5,000", "1,600"]),
     terminal.print_generalization_over_runs: (over_runs(), ["0.123456", "0.111111", "12.35%", "0.156616", "10,000"]),
     terminal.print_grades: (grades(), ["123,456", "98.77%", "99.32%", "0.54825", "1,000,000"]),
-    terminal.print_search: (search(), ["87.65%", "0.01235", "93%", "124"]),
+    terminal.print_search: (search(), ["87.65%", "0.0125", "93%", "124"]),
     terminal.print_runs: (runs(), ["87.65%", "2026-11-28", "18:01", "synth-reviews-lstm-12", "unfinished"]),
 }
 

@@ -226,7 +226,7 @@ def test_a_finished_trial_keeps_configuration_and_metrics_alone(search: Search) 
 
 def test_weights_that_a_killed_process_left_are_swept(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "keep_figures_alone", raiser(SystemExit()))
+        patch.setattr(Run, "keep_only_metrics", raiser(SystemExit()))
         with pytest.raises(SystemExit):
             tune(search, quiet)
     assert (trial_path(search.directory, 0) / "weights.safetensors").exists()

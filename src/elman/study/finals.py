@@ -124,7 +124,7 @@ def measure_finally(work: Work) -> dict[str, Any]:
             found["opening"] = asdict(open_test_split(work, dataset, hypothesis))
             log_probs = predictions(run, test, "reading the test texts")
             found |= {"run": run.path.name, "training": training(run)}
-            run.keep_figures_alone()
+            run.keep_only_metrics()
         return found | keep_tested(work, seed, log_probs, test, dataset)
 
     found = work.seed_by_seed(measure)

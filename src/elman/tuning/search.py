@@ -180,7 +180,7 @@ def _sweep(search: Search, study: optuna.Study) -> None:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)):
         path = trial_path(search.directory, trial.number)
         if (path / "vocab.json").exists() and (lock := _lock(path)) is not None:
-            Run(path).keep_figures_alone()
+            Run(path).keep_only_metrics()
             lock.release()
 
 

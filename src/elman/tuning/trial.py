@@ -74,7 +74,7 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
         note.end(str(error))
         study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         raise
-    run.keep_figures_alone()
+    run.keep_only_metrics()
 
 
 class _Notes:
