@@ -114,7 +114,7 @@ def confident_mistakes(
     log_probs: LogProbs, sequences: Sequences, dataset: Dataset, count: int = 5
 ) -> list[dict[str, Any]]:
     """Return the mistakes with the highest confidence, as text."""
-    assert sequences.labels is not None  # only labelled splits are evaluated
+    assert sequences.labels is not None  # only labeled splits are evaluated
     predicted = log_probs.argmax(axis=1)
     confidence = np.where(predicted == sequences.labels, -np.inf, log_probs.max(axis=1))
     indices = [int(i) for i in np.argsort(-confidence, kind="stable")[:count] if np.isfinite(confidence[i])]
