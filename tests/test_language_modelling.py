@@ -40,7 +40,7 @@ QUICK = {
 }
 
 
-HEAVY = ["tensorboard", "optuna", "matplotlib"]
+HEAVY = ["lightning_fabric", "tensorboard", "optuna", "matplotlib"]
 
 Command = Callable[..., tuple[int, str, str]]
 
