@@ -8,7 +8,6 @@ Lan et al. 2022, "Minimum description length recurrent neural networks". Out of 
 import math
 import random
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
@@ -16,14 +15,14 @@ from elman.errors import LanguageError
 from elman.languages.base import Language, String
 from elman.languages.checks import check_limit
 from elman.languages.entropy import Entropy, Floats, binary_entropy, entropy_from_counts
-from elman.languages.machine import Arc, Machine, no_string_of_length
+from elman.languages.machine import Arc, LimitedMachine, Machine, no_string_of_length
 
 
 class EqualBlocks(Machine[tuple[int, int, int]]):
     """aⁿbⁿ, aⁿbⁿcⁿ, aⁿbⁿcⁿdⁿ: blocks of equal length n, one for each symbol of the alphabet.
 
     n is geometric: P(n) = (1 - p) pⁿ⁻¹ for n ≥ 1, so after each a another one follows with probability p, and every
-    symbol after the first b is determined. With ``max_n``, the distribution is conditioned on n ≤ max_n.
+    symbol after the first b is determined.
 
     Examples with p = 0.9: P(ab) = 0.1, P(aabb) = 0.09; the empty string, ``aab`` and ``abab`` are not members. A state
     is the number of the block, n so far, and the number of symbols that the block still needs.
@@ -31,30 +30,21 @@ class EqualBlocks(Machine[tuple[int, int, int]]):
 
     start = (0, 0, 0)
 
-    def __init__(self, alphabet: str, p: float = 0.9, max_n: int | None = None) -> None:
+    def __init__(self, alphabet: str, p: float = 0.9) -> None:
         _check_geometric(p)
-        self.alphabet, self.p, self.max_n = tuple(alphabet), p, max_n
+        self.alphabet, self.p = tuple(alphabet), p
         self.name = "".join(f"{symbol}n" for symbol in alphabet)
-        if max_n is not None:
-            self.name += f" up to {max_n * len(alphabet)}"
-
-    def _another(self, n: int) -> float:
-        """Return the probability of another first symbol after n of them."""
-        if n == 0:
-            return 1.0
-        if self.max_n is None:
-            return self.p
-        return self.p * _geometric_below(self.p, self.max_n - n) / _geometric_below(self.p, self.max_n - n + 1)
 
     def arcs(self, state: tuple[int, int, int]) -> list[Arc[tuple[int, int, int]]]:
         """Return the arcs that continue the block or start the next one. Only the first block has a choice."""
         block, n, remaining = state
         if remaining:
             return [Arc(self.alphabet[block], (block, n, remaining - 1), 1.0)]
-        another = self._another(n) if block == 0 else 0.0
-        arcs = [Arc(self.alphabet[0], (0, n + 1, 0), another)] if another > 0 else []
-        if block + 1 < len(self.alphabet) and another < 1:
-            arcs.append(Arc(self.alphabet[block + 1], (block + 1, n, n - 1), 1 - another))
+        if n == 0:
+            return [Arc(self.alphabet[0], (0, 1, 0), 1.0)]
+        arcs = [Arc(self.alphabet[0], (0, n + 1, 0), self.p)] if block == 0 else []
+        if block + 1 < len(self.alphabet):
+            arcs.append(Arc(self.alphabet[block + 1], (block + 1, n, n - 1), 1 - self.p if block == 0 else 1.0))
         return arcs
 
     def stop(self, state: tuple[int, int, int]) -> float:
@@ -69,92 +59,71 @@ class EqualBlocks(Machine[tuple[int, int, int]]):
     def distribution_matrix(self, tokens: Sequence[str]) -> Floats:
         """Return `distributions` as an array, in closed form for a complete string, so that long strings are fast."""
         n = len(tokens) // len(self.alphabet)
-        if not self.is_member(tokens) or n > (self.max_n or n):
+        if not self.is_member(tokens):
             return super().distribution_matrix(tokens)
         certain = np.eye(len(self.alphabet) + 1)
         matrix: Floats = certain[np.arange(len(tokens) + 1) // n]  # the symbol after i symbols belongs to block i // n
-        matrix[1 : n + 1, 0] = [self._another(count) for count in range(1, n + 1)]
-        matrix[1 : n + 1, 1] = 1 - matrix[1 : n + 1, 0]
+        matrix[1 : n + 1, :2] = self.p, 1 - self.p
         return matrix
 
     def entropy(self) -> Entropy:
-        """Return the entropy of n, which is h(p) / (1 - p) without a limit."""
-        if self.max_n is None:
-            return Entropy.exact(binary_entropy(self.p) / (1 - self.p))
-        return self._limited_totals(self.max_n)[0]
+        """Return the entropy of n, h(p) / (1 - p)."""
+        return Entropy.exact(binary_entropy(self.p) / (1 - self.p))
 
     def mean_tokens(self) -> float:
         """Return the mean of n times the number of blocks, plus one."""
-        if self.max_n is None:
-            return len(self.alphabet) / (1 - self.p) + 1
-        return self._limited_totals(self.max_n)[1]
+        return len(self.alphabet) / (1 - self.p) + 1
 
     def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:  # noqa: ARG002
         """Return the only string of that length ``n`` times."""
         size, rest = divmod(length, len(self.alphabet))
-        if rest or not 1 <= size <= (self.max_n or size):
+        if rest or size < 1:
             raise no_string_of_length(self, length)
         return [self.join([symbol for symbol in self.alphabet for _ in range(size)])] * n
 
-    def _limited_totals(self, max_n: int) -> tuple[Entropy, float]:
-        """Return the entropy and the mean number of tokens with n ≤ ``max_n``."""
-        n = np.arange(1, max_n + 1)
-        return entropy_from_counts((n - 1) * math.log(self.p), np.zeros(max_n), len(self.alphabet) * n + 1)
-
     def up_to(self, max_length: int) -> Language:
-        """Return the distribution with n limited to ``max_length`` divided by the number of blocks."""
-        check_limit(self.name, max_length, len(self.alphabet))
-        max_n = max_length // len(self.alphabet)
-        return EqualBlocks("".join(self.alphabet), self.p, max_n if self.max_n is None else min(max_n, self.max_n))
+        """Return this distribution conditioned on strings of at most ``max_length`` symbols."""
+        blocks = len(self.alphabet)
+        check_limit(self.name, max_length, blocks)
+
+        def log_within(state: tuple[int, int, int], symbols: int) -> float:
+            block, n, remaining = state
+            if block:
+                return 0.0 if remaining + (blocks - 1 - block) * n <= symbols else -math.inf
+            return _log_geometric_below(self.p, (symbols + n) // blocks - max(n, 1) + 1)
+
+        n = np.arange(1, max_length // blocks + 1)
+        totals = entropy_from_counts((n - 1) * math.log(self.p), np.zeros(len(n)), blocks * n + 1)
+        return LimitedMachine(self, max_length, log_within, *totals)
 
 
 class SumBlocks(Machine[tuple[str, int, int]]):
     """aⁿbᵐcⁿ⁺ᵐ: as many c as a and b together.
 
     n and m are independent and geometric: P(n) = (1 - p) pⁿ⁻¹ for n ≥ 1, and likewise for m, so after each a (or b)
-    another one follows with probability p. With ``max_sum``, the distribution is conditioned on n + m ≤ max_sum.
+    another one follows with probability p.
 
     Examples with p = 0.8: P(abcc) = 0.2² = 0.04, P(aabccc) = P(abbccc) = 0.8 · 0.04; ``abc`` is not a member. A state
     is the last symbol, the number of a and b so far, and the number of c that are still needed.
     """
 
+    name = "anbmcnm"
     alphabet = ("a", "b", "c")
     start = ("", 0, 0)
 
-    def __init__(self, p: float = 0.8, max_sum: int | None = None) -> None:
+    def __init__(self, p: float = 0.8) -> None:
         _check_geometric(p)
-        self.p, self.max_sum = p, max_sum
-        self.name = "anbmcnm" if max_sum is None else f"anbmcnm up to {2 * max_sum}"
-
-    def _another(self, symbol: str, count: int) -> float:
-        """Return the probability of another ``symbol`` after ``count`` a and b."""
-        if not symbol:
-            return 1.0
-        if self.max_sum is None:
-            return self.p
-        if symbol == "a":  # further a, and further b after the first b, share the remaining sum
-            remaining = self.max_sum - count
-            return float(self.p * self._two_geometric_below[remaining - 1] / self._two_geometric_below[remaining])
-        remaining = self.max_sum - count + 1
-        return self.p * _geometric_below(self.p, remaining - 1) / _geometric_below(self.p, remaining)
-
-    @cached_property
-    def _two_geometric_below(self) -> Floats:
-        """P(K + M < r) for K and M geometric from 0, indexed by r."""
-        k = np.arange(self.max_sum or 0)
-        return np.concatenate([[0.0], np.cumsum((k + 1) * (1 - self.p) ** 2 * self.p**k)])
+        self.p = p
 
     def arcs(self, state: tuple[str, int, int]) -> list[Arc[tuple[str, int, int]]]:
         """Return the arcs that repeat the last symbol or go on to the next."""
         symbol, count, remaining = state
+        if not symbol:
+            return [Arc("a", ("a", 1, 0), 1.0)]
         if symbol == "c":
             return [Arc("c", ("c", count, remaining - 1), 1.0)] if remaining else []
-        another = self._another(symbol, count)
-        arcs = [Arc(symbol or "a", (symbol or "a", count + 1, 0), another)] if another > 0 else []
-        if another < 1:
-            target = ("b", count + 1, 0) if symbol == "a" else ("c", count, count - 1)
-            arcs.append(Arc(target[0], target, 1 - another))
-        return arcs
+        target = ("b", count + 1, 0) if symbol == "a" else ("c", count, count - 1)
+        return [Arc(symbol, (symbol, count + 1, 0), self.p), Arc(target[0], target, 1 - self.p)]
 
     def stop(self, state: tuple[str, int, int]) -> float:
         """Return 1 after the last c, else 0."""
@@ -166,34 +135,41 @@ class SumBlocks(Machine[tuple[str, int, int]]):
         return n > 0 and m > 0 and list(tokens) == ["a"] * n + ["b"] * m + ["c"] * (n + m)
 
     def entropy(self) -> Entropy:
-        """Return the entropy of n and m, which is 2 h(p) / (1 - p) without a limit."""
-        if self.max_sum is None:
-            return Entropy.exact(2 * binary_entropy(self.p) / (1 - self.p))
-        return self._limited_totals(self.max_sum)[0]
+        """Return the entropy of n and m, 2 h(p) / (1 - p)."""
+        return Entropy.exact(2 * binary_entropy(self.p) / (1 - self.p))
 
     def mean_tokens(self) -> float:
         """Return twice the mean of n + m, plus one."""
-        return 4 / (1 - self.p) + 1 if self.max_sum is None else self._limited_totals(self.max_sum)[1]
+        return 4 / (1 - self.p) + 1
 
     def sample_of_length(self, n: int, length: int, rng: random.Random) -> list[String]:
         """Return ``n`` strings of that length, all equally likely, by drawing the number of a uniformly."""
         total, rest = divmod(length, 2)
-        if rest or not 2 <= total <= (self.max_sum or total):
+        if rest or total < 2:
             raise no_string_of_length(self, length)
         counts = [rng.randrange(1, total) for _ in range(n)]
         return ["a" * count + "b" * (total - count) + "c" * total for count in counts]
 
-    def _limited_totals(self, max_sum: int) -> tuple[Entropy, float]:
-        """Return the entropy and the mean number of tokens with n + m ≤ ``max_sum``."""
-        sums = np.arange(2, max_sum + 1)
-        log_sizes = np.log(sums - 1)
-        return entropy_from_counts((sums - 2) * math.log(self.p) + log_sizes, log_sizes, 2 * sums + 1)
-
     def up_to(self, max_length: int) -> Language:
-        """Return the distribution with n + m limited to half of ``max_length``."""
+        """Return this distribution conditioned on strings of at most ``max_length`` symbols."""
         check_limit(self.name, max_length, 4)
-        max_sum = max_length // 2
-        return SumBlocks(self.p, max_sum if self.max_sum is None else min(max_sum, self.max_sum))
+        k = np.arange(max_length // 2)
+        masses = np.cumsum((k + 1) * (1 - self.p) ** 2 * self.p**k)  # P(K + M ≤ k) for K and M geometric from 0
+
+        def log_within(state: tuple[str, int, int], symbols: int) -> float:
+            symbol, count, remaining = state
+            if symbol == "c":
+                return 0.0 if remaining <= symbols else -math.inf
+            further = (symbols - count) // 2  # how many more a and b the limit allows
+            if symbol == "b":
+                return _log_geometric_below(self.p, further + 1)
+            further -= 1 if symbol else 2  # at least one b, and at the start one a, must follow
+            return math.log(masses[further]) if further >= 0 else -math.inf
+
+        sums = np.arange(2, max_length // 2 + 1)
+        log_sizes = np.log(sums - 1)
+        totals = entropy_from_counts((sums - 2) * math.log(self.p) + log_sizes, log_sizes, 2 * sums + 1)
+        return LimitedMachine(self, max_length, log_within, *totals)
 
 
 def _check_geometric(p: float) -> None:
@@ -204,6 +180,6 @@ def _check_geometric(p: float) -> None:
         )
 
 
-def _geometric_below(p: float, r: int) -> float:
-    """Return P(K < r) for K geometric from 0: 1 - p^r."""
-    return -math.expm1(r * math.log(p))
+def _log_geometric_below(p: float, r: int) -> float:
+    """Return log P(K < r) for K geometric from 0, with P(K < r) = 1 - p^r."""
+    return math.log(-math.expm1(r * math.log(p))) if r > 0 else -math.inf
