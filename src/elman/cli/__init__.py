@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from elman.cli import data, language_models, languages, runs, studies, training
 from elman.cli.apps import app
+from elman.environment import set_openmp_defaults
 from elman.errors import ElmanError, Interrupted, is_out_of_memory
 
 __all__ = ["app", "data", "language_models", "languages", "main", "runs", "studies", "training"]
@@ -28,6 +29,7 @@ SMALLER = "Take fewer --tokens-per-batch, or a smaller model."
 
 def main() -> None:
     """Run the command; a failure is one sentence on what is wrong and one on what to do, without a traceback."""
+    set_openmp_defaults()  # before anything imports torch
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)  # a request to end is met as Ctrl-C is
     if isinstance(sys.stdout, io.TextIOWrapper):

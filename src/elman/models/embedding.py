@@ -16,7 +16,8 @@ def build_embedding(config: ModelConfig, vocab_size: int, *, sparse: bool = Fals
     Their standard deviation is ``config.embedding_scale``, 1 in torch: at that scale a rare, barely trained word has a
     vector as large as a learned one. With ``sparse`` the gradient holds only the rows that were looked up.
     """
-    vectors = torch.empty(vocab_size, config.embedding_size).normal_(std=config.embedding_scale)
+    # Not normal_, which imports torch._dynamo where weights are made without values, to be loaded (the meta device).
+    vectors = torch.randn(vocab_size, config.embedding_size).mul_(config.embedding_scale)
     return nn.Embedding(vocab_size, config.embedding_size, _weight=vectors, sparse=sparse)
 
 
