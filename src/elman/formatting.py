@@ -89,6 +89,11 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else "none"
 
 
+def with_names(sentence: str, names: Sequence[str]) -> str:
+    """Insert names into a sentence at ``{}``; without names there is no sentence."""
+    return sentence.format(listed(names)) if names else ""
+
+
 def by_group(groups: dict[str, list[str]]) -> str:
     """Join the names that a label holds for: ``higher for mlp and rnn; lower for lstm``; empty groups are left out."""
     return "; ".join(f"{label} for {listed(names)}" for label, names in groups.items() if names)

@@ -7,15 +7,7 @@ called significant only if its interval excludes zero.
 from collections.abc import Callable
 from typing import Any
 
-from elman.report.reflections import (
-    classifiers,
-    comparisons,
-    data,
-    language_models,
-    recurrences,
-    searches,
-    tested,
-)
+from elman.report.reflections import classifiers, comparisons, data, language_models, recurrences, searches, tested
 from elman.report.results import Steps
 
 REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
@@ -55,11 +47,7 @@ REFLECTIONS: dict[str, tuple[Callable[[Any], str], ...]] = {
         searches.most_important_options,
         searches.settled_choices,
     ),
-    "baseline": (
-        classifiers.best_baseline,
-        classifiers.no_better_than_guessing,
-        classifiers.strength_at_range_limit,
-    ),
+    "baseline": (classifiers.best_baseline, classifiers.no_better_than_guessing, classifiers.strength_at_range_limit),
     "language-model": (
         language_models.distance_to_floor,
         language_models.grammatical_share,

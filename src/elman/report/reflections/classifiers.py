@@ -1,6 +1,6 @@
 """Sentences about classifiers and baselines: how they were trained, and their accuracy on validation."""
 
-from elman.formatting import by_group, count, listed, percent, plain, spread, with_interval
+from elman.formatting import by_group, count, listed, percent, plain, spread, with_interval, with_names
 from elman.progress import seconds
 from elman.report.results import Figures, Steps, better_than_guessing, is_baseline
 
@@ -37,7 +37,7 @@ def strength_at_range_limit(steps: Steps) -> str:
         if len(strengths) > 1 and figures["strength"] in (min(strengths), max(strengths)):
             limit = "smallest" if figures["strength"] == min(strengths) else "largest"
             limits.append(f"the {limit} value tried for {name} ({plain(figures['strength'])})")
-    return f"The best C is {listed(limits)}. A better value may be outside the range." if limits else ""
+    return with_names("The best C is {}. A better value may be outside the range.", limits)
 
 
 def no_better_than_guessing(steps: Steps) -> str:
@@ -48,7 +48,7 @@ def no_better_than_guessing(steps: Steps) -> str:
         if not better_than_guessing(figures["summary"]["val_accuracy"], figures)
         and not (is_baseline(figures) and _predicts_one_class(figures))
     ]
-    return f"The accuracy of {listed(names)} is not significantly above guessing a class." if names else ""
+    return with_names("The accuracy of {} is not significantly above guessing a class.", names)
 
 
 def _predicts_one_class(figures: Figures) -> bool:
@@ -147,11 +147,10 @@ def pretraining(steps: Steps) -> str:
         for name, figures in steps.items()
         if (pretraining := figures.get("pretraining"))
     ]
-    return (
-        f"Pretraining on texts without labels took {listed(parts)}. It ran once for all seeds of a model, and the"
-        " training time does not include it."
-        if parts
-        else ""
+    return with_names(
+        "Pretraining on texts without labels took {}. It ran once for all seeds of a model, and the"
+        " training time does not include it.",
+        parts,
     )
 
 

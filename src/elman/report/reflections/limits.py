@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from elman.formatting import count, listed, percent
+from elman.formatting import count, listed, percent, with_names
 from elman.report.results import Figures, is_baseline
 
 
@@ -32,24 +32,55 @@ class Findings:
         return (step for step in self.steps if step["status"] == "done" and (not kinds or step["kind"] in kinds))
 
 
+Limit = Callable[[Findings], str]
+
+
+def steps_with(condition: Callable[[Figures], Any], sentence: str, *kinds: str) -> Limit:
+    """Return a limit with the names of the completed steps that satisfy a condition; of these kinds, or of all."""
+    return lambda findings: with_names(sentence, [step["step"] for step in findings.done(*kinds) if condition(step)])
+
+
+single_seeds = steps_with(
+    lambda step: len(step["options"].get("seeds", [0, 1])) == 1 and not is_baseline(step["figures"]),
+    "Trained with one seed: {}. Their intervals cover other texts, but not other seeds.",
+)
+best_epochs = steps_with(
+    lambda step: tomllib.loads(step["config"])["loop"]["keep"] == "best",
+    "The best epoch of {} was chosen on the same validation texts that measure the accuracy, so this accuracy is"
+    " slightly too high.",
+    "classifier",
+)
+one_pretraining = steps_with(
+    lambda step: step["figures"].get("pretraining"),
+    "All seeds of {} start from one pretraining. No interval covers other pretrainings.",
+)
+chosen_on_validation = steps_with(
+    bool,
+    "Settings were chosen on validation, so the validation figures of these models are slightly too good.",
+    "search",
+    "baseline",
+)
+one_source = steps_with(
+    bool,
+    "The test texts have the same source as the training texts. The results may not hold for other texts.",
+    "test-evaluation",
+)
+uncorrected_pairs = steps_with(
+    lambda step: any(pair["test"] is None for pair in step["figures"]["pairs"]),
+    "Pairs without several seeds of both models were compared without a test, and without a correction for the number"
+    " of pairs: the more pairs, the more likely one difference is due to chance.",
+    "comparison",
+)
+rare_strings = steps_with(
+    lambda step: "grammatical_share" in step["figures"].get("summary", {}),
+    "Samples show what a model writes frequently; they show little about rare strings.",
+)
+
+
 def generated(findings: Findings) -> str:
     """Say that the reviews are not real."""
     sentence = "The reviews are generated. Results on them need not hold for reviews that people wrote."
     return sentence if findings.study["data_missing"] else ""
-
-
-def single_seeds(findings: Findings) -> str:
-    """Name the steps with one seed."""
-    names = [
-        step["step"]
-        for step in findings.done()
-        if len(step["options"].get("seeds", [0, 1])) == 1 and not is_baseline(step["figures"])
-    ]
-    return (
-        f"Trained with one seed: {listed(names)}. Their intervals cover other texts, but not other seeds."
-        if names
-        else ""
-    )
 
 
 def fixed_texts(findings: Findings) -> str:
@@ -68,28 +99,6 @@ def fixed_texts(findings: Findings) -> str:
         "An interval over seeds holds for a fixed set of texts. The interval of a single run shows how much other texts"
         f" would change an accuracy (the first run of {last['step']}: {ends}). The accuracies expected on the test, and"
         " the differences of two classifiers, account for both if there are several seeds."
-    )
-
-
-def best_epochs(findings: Findings) -> str:
-    """Name the classifiers whose best epoch was chosen on the validation texts."""
-    choices = {step["step"]: tomllib.loads(step["config"])["loop"]["keep"] for step in findings.done("classifier")}
-    names = [name for name, keep in choices.items() if keep == "best"]
-    return (
-        f"The best epoch of {listed(names)} was chosen on the same validation texts that measure the accuracy, so this"
-        " accuracy is slightly too high."
-        if names
-        else ""
-    )
-
-
-def one_pretraining(findings: Findings) -> str:
-    """Name the steps whose seeds share a pretraining."""
-    names = [step["step"] for step in findings.done() if step["figures"].get("pretraining")]
-    return (
-        f"All seeds of {listed(names)} start from one pretraining. No interval covers other pretrainings."
-        if names
-        else ""
     )
 
 
@@ -131,18 +140,11 @@ def described_after_opening(findings: Findings) -> str:
         for step in findings.done("data")
         if opened and step["time"] > opened and "films" in step["figures"]
     ]
-    return (
-        f"The shared films of {listed(names)} were counted after the test split had been opened. They may explain the"
-        " test results, but did not predict them."
-        if names
-        else ""
+    return with_names(
+        "The shared films of {} were counted after the test split had been opened. They may explain the"
+        " test results, but did not predict them.",
+        names,
     )
-
-
-def chosen_on_validation(findings: Findings) -> str:
-    """Say that settings were chosen on validation."""
-    sentence = "Settings were chosen on validation, so the validation figures of these models are slightly too good."
-    return sentence if any(findings.done("search", "baseline")) else ""
 
 
 def test_not_measured(findings: Findings) -> str:
@@ -165,35 +167,13 @@ def opened_before(findings: Findings) -> str:
     )
 
 
-def one_source(findings: Findings) -> str:
-    """Say which texts the test results hold for."""
-    sentence = "The test texts have the same source as the training texts. The results may not hold for other texts."
-    return sentence if any(findings.done("test-evaluation")) else ""
-
-
-def uncorrected_pairs(findings: Findings) -> str:
-    """Say that comparisons without a test were not corrected for their number."""
-    pairs = (pair for step in findings.done("comparison") for pair in step["figures"]["pairs"])
-    sentence = (
-        "Pairs without several seeds of both models were compared without a test, and without a correction for the"
-        " number of pairs: the more pairs, the more likely one difference is due to chance."
-    )
-    return sentence if any(pair["test"] is None for pair in pairs) else ""
-
-
-def rare_strings(findings: Findings) -> str:
-    """Say what samples do not show."""
-    graded = any("grammatical_share" in step["figures"].get("summary", {}) for step in findings.done())
-    return "Samples show what a model writes frequently; they show little about rare strings." if graded else ""
-
-
 def missing_steps(findings: Findings) -> str:
     """Name the missing steps."""
     names = [step["step"] for step in findings.steps if step["status"] != "done"]
-    return f"Missing steps: {listed(names)}. Everything that depends on them is left out." if names else ""
+    return with_names("Missing steps: {}. Everything that depends on them is left out.", names)
 
 
-LIMITS: tuple[Callable[[Findings], str], ...] = (
+LIMITS: tuple[Limit, ...] = (
     generated,
     single_seeds,
     fixed_texts,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
-from elman.formatting import count, listed, nats, percent, setting, spread
+from elman.formatting import count, nats, percent, setting, spread, with_names
 from elman.progress import seconds
 from elman.report.results import Steps
 
@@ -36,7 +36,7 @@ def best_trials(steps: Steps) -> str:
 def initial_settings_best(steps: Steps) -> str:
     """Name the searches whose best trial is the first one, which uses the initial settings."""
     names = [name for name, figures in steps.items() if figures["best"]["number"] == 0 and len(figures["trials"]) > 1]
-    return f"No trial was better than the initial settings in {listed(names)}." if names else ""
+    return with_names("No trial was better than the initial settings in {}.", names)
 
 
 def budgets(steps: Steps) -> list[tuple[str, dict[str, float | None]]]:
@@ -77,7 +77,7 @@ def equal_budgets(steps: Steps) -> str:
 def best_in_last_quarter(steps: Steps) -> str:
     """Name the searches whose best trial is in the last quarter of their trials."""
     late = [name for name, figures in steps.items() if 4 * (figures["best"]["number"] + 1) > 3 * len(figures["trials"])]
-    return f"The best trial was in the last quarter of {listed(late)}, so more trials may improve it." if late else ""
+    return with_names("The best trial was in the last quarter of {}, so more trials may improve it.", late)
 
 
 def settled_choices(steps: Steps) -> str:
