@@ -2,9 +2,8 @@
 
 import importlib
 import json
-import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,19 +94,23 @@ def test_nothing_is_timed_if_the_two_sides_differ(bench: ModuleType, comparisons
         comparisons.agree("The losses", torch.tensor(torch.nan), 0.1)
 
 
-def test_ratios_are_those_of_pairs(bench: ModuleType) -> None:
-    def naps(seconds: float):
+def test_ratios_are_those_of_pairs(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 0.0
+
+    def nap_of(seconds: float):
         def nap() -> int:
-            time.sleep(seconds)
+            nonlocal clock
+            clock += seconds
             return 100
 
         return lambda: nap
 
-    comparisons = [bench.Comparison("naps", "longer naps", "sheep", 3.0, naps(0.01), naps(0.04), 1e3)]
+    monkeypatch.setattr("elman.timing.time", SimpleNamespace(perf_counter=lambda: clock))
+    comparisons = [bench.Comparison("naps", "longer naps", "sheep", 3.0, nap_of(0.01), nap_of(0.04), 1e3)]
     [row] = bench.run(comparisons, Path())
     assert row["name"] == "naps"
-    assert row["ratio_least"] <= row["ratio"] <= row["ratio_most"]
-    assert row["ratio"] > 1  # however busy the machine is, sleeping four times as long takes longer
+    assert [row[name] for name in ("ratio_least", "ratio", "ratio_most")] == pytest.approx([4, 4, 4])
+    assert (row["value"], row["peer_value"]) == pytest.approx((10_000, 2_500))
     assert (row["better"], row["unit"]) == ("more", "sheep/s")
     assert row["share_of_peak"] > 0
     assert json.loads(json.dumps(row)) == row
