@@ -247,8 +247,8 @@ class LoopConfig:
     precision: Precision = "float32"
     """Of the matrix products; the weights stay float32."""
     threads: int | None = None
-    """CPU threads, at most four a core; the default is torch's, and 1 for a hidden size below 64. The same seed and
-    threads give the same bits."""
+    """CPU threads, at most four per core. The default is one per core for the mlp and the lstm from a hidden size of
+    64, for elman, rnn and gru from 512; else 1. The same seed and threads give the same bits."""
     checkpoint_minutes: float = 10.0
     """Besides each epoch's end, save the state to resume from this often."""
     log_every: int = 10
