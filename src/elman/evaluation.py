@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from elman.config import SplitName
 from elman.data.dataset import Dataset, check_test_is_final
@@ -44,17 +44,17 @@ def predict(
     description: str,
     after_batch: Callable[[], None] = lambda: None,
 ) -> LogProbs:
-    """Return the log-probabilities of every class for every sequence."""
-    log_probs: list[NDArray[np.float32]] = []
-    indices: list[NDArray[np.int64]] = []
+    """Return the log-probabilities of every class for every sequence; a GPU hands them over at the end."""
+    log_probs: list[Tensor] = []
+    indices: list[Tensor] = []
 
     def read(batch: Batch) -> None:
-        logits = model(batch.token_ids, batch.lengths)
-        log_probs.append(logits.float().log_softmax(dim=-1).cpu().numpy())
-        indices.append(batch.indices.numpy())
+        log_probs.append(model(batch.token_ids, batch.lengths).float().log_softmax(dim=-1))
+        indices.append(batch.indices)
 
     for_each_batch(device, model, batches, description, read, after_batch)
-    return np.concatenate(log_probs)[np.concatenate(indices).argsort()]
+    in_order: LogProbs = torch.cat(log_probs).cpu().numpy()[torch.cat(indices).argsort().numpy()]
+    return in_order
 
 
 def predictions(run: Run, sequences: Sequences, description: str) -> LogProbs:

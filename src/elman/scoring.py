@@ -82,10 +82,13 @@ def model_nats(
     description: str,
     after_batch: Callable[[], None] = lambda: None,
 ) -> Nats:
-    """Return −log q of each string in the order of ``batches.sequences``; equal strings are read once."""
+    """Return −log q of each string in the order of ``batches.sequences``; equal strings are read once.
+
+    A GPU hands the losses over at the end, not per batch.
+    """
     first_indices, inverse = batches.sequences.distinct()
     batches = Batches(batches.sequences.select(first_indices), batches.config, batches.seed)
-    nats = np.zeros(len(first_indices))
+    pieces: list[tuple[Tensor, Tensor]] = []
 
     def read(batch: Batch) -> None:
         states: States = ()
@@ -94,9 +97,12 @@ def model_nats(
             losses = F.cross_entropy(
                 logits.float().flatten(0, 1), targets.flatten(), reduction="none", ignore_index=PAD
             )
-            nats[batch.indices.numpy()] += losses.view_as(targets).cpu().double().sum(dim=1).numpy()
+            pieces.append((batch.indices, losses.view_as(targets)))
 
     for_each_batch(device, model, batches, description, read, after_batch)
+    nats = np.zeros(len(first_indices))
+    for indices, losses in pieces:
+        nats[indices.numpy()] += losses.cpu().double().sum(dim=1).numpy()
     return nats[inverse]
 
 
