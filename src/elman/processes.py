@@ -48,7 +48,7 @@ def run_in_processes(count: int, work: Callable[[Report], None], report: Report,
     try:
         for _ in range(count):
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_call, args=(work, sender, remedy))
+            process: BaseProcess = context.Process(target=_call, args=(work, sender, remedy))
             process.start()
             sender.close()
             processes.append(process)
