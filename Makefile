@@ -12,7 +12,7 @@ study: .venv/installed
 test: .venv/installed-dev lint
 	$(PYTEST)
 
-# The same without the slow tests, in a minute or so.
+# The same without the slow tests.
 check: .venv/installed-dev lint
 	$(PYTEST) -m "not slow"
 
