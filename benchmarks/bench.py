@@ -4,7 +4,7 @@
 
 A ratio is the median of pairs, with the smallest and the largest; of speeds more is better, of memory less. Memory is
 measured with each side in a process of its own. IMDb is needed; it takes about ten minutes, and nothing else should run
-beside it. What is compared is in ``comparisons.py``.
+at the same time. ``comparisons.py`` has the comparisons.
 """
 
 import argparse
@@ -39,22 +39,22 @@ MEGABYTE = 1e6
 
 @dataclass(frozen=True)
 class Comparison:
-    """Whose speed is held to whose.
+    """Two sides whose speed is compared.
 
     Attributes
     ----------
     name, peer
-        What is measured, and what it is measured against.
+        What is measured, and what it is compared with.
     unit
         What a speed counts, in the plural: "tokens".
     aim
-        The ratio that is hoped for.
+        The target for the ratio.
     ours, theirs
-        Make the work ready; what they return does it. Nothing of it is timed but the work itself.
+        Prepare the work and return a function that does it; only that function is timed.
     plain_flops
-        Floating-point operations that the plain form needs for a unit; None where that is not asked.
+        Floating-point operations per unit in the plain form; None to leave the share of the peak out.
     alike
-        Raises an error where the two do not compute the same; None where they do not claim to.
+        Raises an error if the two sides compute different things; None if they are meant to.
     """
 
     name: str
@@ -69,16 +69,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class MemoryComparison:
-    """Whose peak memory is held to whose; less is better.
+    """Two sides whose peak memory is compared; less is better.
 
     Attributes
     ----------
     name, peer
-        What is measured, and what it is measured against. No other comparison has the name.
+        What is measured, and what it is compared with. The name is unique.
     aim
-        The ratio that is hoped for.
+        The target for the ratio.
     ours, theirs
-        Make the work ready; what they return does it. All of this counts, the making too, but no import.
+        Prepare the work and return a function that does it. Both count, but no import.
     """
 
     name: str
@@ -94,7 +94,7 @@ def measure(comparison: Comparison, peak: float, turns: int = TURNS) -> dict[str
     Parameters
     ----------
     comparison
-        What is held to what.
+        The two sides.
     peak
         The machine's matrix products, in floating-point operations a second.
     turns
@@ -103,7 +103,7 @@ def measure(comparison: Comparison, peak: float, turns: int = TURNS) -> dict[str
     Raises
     ------
     ElmanError
-        The two are not alike; nothing was timed.
+        The two sides compute different things; nothing was timed.
     """
     if comparison.alike is not None:
         comparison.alike()
@@ -120,9 +120,9 @@ def measure_memory(comparison: MemoryComparison, path: Path, turns: int = TURNS)
     Parameters
     ----------
     comparison
-        What is held to what.
+        The two sides.
     path
-        The file that it stands in; a process of its own reads it for each side at every turn.
+        The file of the comparison; a new process reads it for each side at every turn.
     turns
         How many pairs there are.
     """

@@ -48,10 +48,10 @@ MLP_FLOPS, RNN_FLOPS, GRU_FLOPS, LSTM_FLOPS = 6 * SIZE**2, 12 * SIZE**2, 36 * SI
 OPTIM = OptimConfig(learning_rate=1e-3, beta2=0.999)
 """As ``torch.optim.Adam`` has them."""
 ONE_BATCH_IN = 16
-"""Of the test reviews' batches."""
+"""The share of the test reviews' batches that is classified."""
 LOSS_TOLERANCE, PROBABILITY_TOLERANCE = 1e-4, 1e-5
 GRADIENT_TOLERANCE = 1e-2
-"""Of a gradient's norm. In float32 a maximum over time may be another step's, where two are equal but for rounding."""
+"""A share of a gradient's norm. In float32 another step with nearly the same value may have the maximum over time."""
 
 
 @cache
@@ -67,7 +67,7 @@ def reviews() -> list[Batch]:
 
 @cache
 def test_reviews() -> list[Batch]:
-    """Batches as ``elman evaluate`` makes them of the 25,000 test reviews, short to long; no label is looked at."""
+    """Return batches of the 25,000 test reviews as ``elman evaluate`` makes them; no label is read."""
     batches = Batches(imdb().split("test", final=True), BatchConfig(tokens_per_batch=20_000), seed=0)
     return list(batches.read(batches.in_order()[ONE_BATCH_IN // 2 :: ONE_BATCH_IN]))
 
@@ -94,7 +94,7 @@ def plain_classifier(layer: str) -> plain.Classifier:
 
 def agree(what: str, difference: torch.Tensor, tolerance: float) -> None:
     largest = float(difference.detach().abs().max())
-    if not largest <= tolerance:  # nor where it is no number
+    if not largest <= tolerance:  # also for NaN
         raise ElmanError(f"{what} differ by {largest:.2g} between the two sides.", "Fix the one that is wrong.")
 
 
@@ -123,7 +123,7 @@ def same_classifier(layer: str) -> Callable[[], None]:
 
 
 def training(layer: str, precision: str = "float32") -> Callable[[], Work]:
-    """Our updates, as the training loop makes them."""
+    """Return our updates, as the training loop makes them."""
 
     def ready() -> Work:
         model, batches = our_classifier(layer), reviews()
@@ -288,7 +288,7 @@ def same_language_model(name: str) -> Callable[[], None]:
 
 
 def in_turn(batches: Batches, update: Callable[[Batch], object]) -> Work:
-    """Make and read the batches of a whole epoch, on one thread."""
+    """Return work that makes and reads the batches of a whole epoch, on one thread."""
     plan = batches.epoch(0)
 
     def work() -> int:
@@ -320,7 +320,7 @@ def plain_language_model(name: str) -> Callable[[], Work]:
 
 @cache
 def writer() -> LanguageModel:
-    """A model of brackets, trained a little, so that its strings come to an end as theirs do."""
+    """Return a model of brackets, trained a little, so that its strings end as those of the language do."""
     model, optim = fresh_language_model("brackets"), preset("brackets").optim
     optimizers, batches = build_optimizers(model, optim), shared_strings("brackets")
     with one_thread():
@@ -369,7 +369,7 @@ def the_courses_samples() -> Work:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """A model of a formal language is so small that a second thread is no help."""
+    """Compute on one thread: a second one does not help so small a model."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -380,7 +380,7 @@ def one_thread() -> Iterator[None]:
 
 PASSES, SAMPLES, MOST_SAMPLED = 8, 1_000, 200
 NEVER = [PAD, START]
-"""They stand in no string, so neither side draws them."""
+"""No string contains them, so neither side draws them."""
 PLAIN = "plain"
 FLOAT32_LSTM = "plain, nn.LSTM, float32"
 
@@ -388,7 +388,7 @@ FLOAT32_LSTM = "plain, nn.LSTM, float32"
 def training_row(
     layer: str, peer: str, aim: float, peer_layer: str | None = None, flops: float | None = None
 ) -> Comparison:
-    """Hold the training of a classifier to that of the plain one; to that of another layer where it is named."""
+    """Compare the training of a classifier with that of the plain one, or of another layer if it is named."""
     return Comparison(
         f"train {layer}",
         peer,

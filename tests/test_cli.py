@@ -162,7 +162,7 @@ def test_a_run_of_another_version_or_damaged(elman: Command, run: Path) -> None:
     [
         ("data.json", "{}", "data.json is damaged: it has no"),
         ("data.json", "[]", "data.json is damaged: it has no"),
-        ("config.toml", "hidden_size = 9", "are of two models"),
+        ("config.toml", "hidden_size = 9", "belong to different models"),
     ],
 )
 def test_a_file_of_a_run_that_was_changed(elman: Command, run: Path, name: str, content: str, message: str) -> None:

@@ -38,7 +38,7 @@ def step(model: nn.Module, optimizers: list[torch.optim.Optimizer], token_ids: T
 
 @pytest.mark.parametrize("betas", [(0.9, 0.8), (0.95, 0.9), (0.9, 0.85)])
 def test_betas_whose_drift_cannot_be_followed_are_refused(betas: tuple[float, float]) -> None:
-    """With 0.9 and 0.8 a row that is read once was 8 million away after 3,000 steps, where dense Adam has it at 0.2."""
+    """A row that is read once would be off by 8 million after 3,000 steps with betas of 0.9 and 0.8."""
     with pytest.raises(ConfigError, match="drift too far"):
         OptimConfig(beta1=betas[0], beta2=betas[1])
     OptimConfig(beta1=betas[0], beta2=betas[1], row_wise_embedding=False)
@@ -49,7 +49,7 @@ def test_betas_whose_drift_cannot_be_followed_are_refused(betas: tuple[float, fl
 @pytest.mark.parametrize("read", [range(6), range(0, 6, 2), [3]], ids=["all", "half", "one"])
 @pytest.mark.parametrize("betas", [(0.8, 0.9), (0.9, 0.98), (0.9, 0.9), (0.0, 0.9)])
 def test_row_wise_equals_dense_adam(betas: tuple[float, float], read: Sequence[int]) -> None:
-    """Of six rows some are read in a step, some not for long; the rate falls; with (0.9, 0.7) a drift grows."""
+    """Six rows, some of them not read for many steps, while the learning rate falls."""
     torch.manual_seed(0)
     sparse, dense = nn.Embedding(6, 3, sparse=True).double(), nn.Embedding(6, 3).double()
     dense.load_state_dict(sparse.state_dict())
@@ -229,10 +229,10 @@ def test_a_sparse_gradient_is_put_in_order() -> None:
         ([0, 3, 3], [1, 0, 0, 6, 0, 0]),
     ):
         gradient = torch.sparse_coo_tensor([rows], values, (6, 1), check_invariants=True)
-        found = in_order(gradient)
-        assert found.is_coalesced()
-        assert found.indices()[0].tolist() == sorted(set(rows))
-        assert found.to_dense().flatten().tolist() == expected
+        ordered = in_order(gradient)
+        assert ordered.is_coalesced()
+        assert ordered.indices()[0].tolist() == sorted(set(rows))
+        assert ordered.to_dense().flatten().tolist() == expected
 
 
 def test_rows_that_were_never_read_keep_their_weights() -> None:
@@ -275,8 +275,8 @@ def test_clipping_equals_torchs_with_and_without_sparse_gradients(max_norm: floa
     for one in (sparse, dense):
         one(torch.tensor([[1, 4, 4]])).square().sum().backward()
     expected = torch.nn.utils.clip_grad_norm_(dense.parameters(), max_norm or torch.inf)
-    found = clip_gradients(sparse, max_norm)
-    torch.testing.assert_close(found, expected)
+    norm = clip_gradients(sparse, max_norm)
+    torch.testing.assert_close(norm, expected)
     for ours, torchs in zip(sparse.parameters(), dense.parameters(), strict=True):
         grad = ours.grad.to_dense() if ours.grad.is_sparse else ours.grad
         torch.testing.assert_close(grad, torchs.grad)

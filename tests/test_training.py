@@ -30,7 +30,7 @@ from elman.text.vocab import Vocab
 from elman.training import train
 
 STEPS = 24
-"""Of the two epochs of ``config``; a test says so if that changes."""
+"""Steps in the two epochs of ``config``; a test fails if that changes."""
 
 
 def trained(path: Path, config: RunConfig, dataset: Dataset) -> Run:
@@ -96,7 +96,7 @@ def test_it_learns(layer: str, tmp_path: Path, config: RunConfig) -> None:
     assert run.result("training")["val_accuracy"] > 0.95
 
 
-def test_threads_of_a_larger_machine_are_as_many_as_this_one_bears(
+def test_threads_of_a_larger_machine_are_limited_to_four_per_core(
     tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
@@ -221,7 +221,7 @@ def test_every_step_clips_and_logs_the_norm_before(tmp_path: Path, config: RunCo
     assert max(before for before, _ in norms) > 0.1
 
 
-def test_every_step_draws_anew(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+def test_every_step_draws_new_random_numbers(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     draws: list[float] = []
     original = classification.cross_entropy_nats
 
@@ -234,7 +234,7 @@ def test_every_step_draws_anew(tmp_path: Path, config: RunConfig, dataset: Datas
     assert len(set(draws)) == len(draws) == STEPS // 2
 
 
-def test_a_loss_that_diverges_names_the_step_and_keeps_the_checkpoint(
+def test_a_diverging_loss_names_the_step_and_keeps_the_checkpoint(
     tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = classification.cross_entropy_nats
@@ -262,10 +262,10 @@ def test_patience_stops_a_training_that_gets_no_better(tmp_path: Path, config: R
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])
-def test_what_is_kept(
+def test_the_weights_of_the_best_or_the_last_epoch_are_kept(
     keep: str, tmp_path: Path, config: RunConfig, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a training whose second epoch validation likes best."""
+    """The second of three epochs is the best on validation."""
     liked = iter([1.0, 3.0, 2.0])
     monkeypatch.setattr("elman.tasks.classification.Classification.quality", lambda *_: (next(liked),))
     run = Run.create(tmp_path / "run", config.with_tables({"loop": {"epochs": 3, "keep": keep}}, "test"), dataset)
@@ -276,7 +276,7 @@ def test_what_is_kept(
     assert summary["val_accuracy"] == run.metrics("epoch")[summary["best_epoch"] - 1]["val_accuracy"]
 
 
-def test_patience_has_no_say_where_the_last_weights_are_kept(config: RunConfig) -> None:
+def test_patience_needs_the_best_weights_to_be_kept(config: RunConfig) -> None:
     with pytest.raises(ConfigError, match="--patience"):
         config.with_tables({"loop": {"keep": "last", "patience": 2}}, "test")
 
@@ -307,7 +307,7 @@ def test_float32_is_float32_on_a_gpu_too(config: RunConfig, monkeypatch: pytest.
 
 
 @pytest.mark.slow
-def test_a_processor_without_bf16_products_multiplies_in_float32_and_says_so(
+def test_without_bf16_instructions_a_run_uses_float32_and_says_so(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inference, "multiplies_bf16", lambda: False)
@@ -370,8 +370,8 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, config: RunConfig
     assert all(torch.equal(found[name], weight) for name, weight in expected.items())
 
 
-def test_ctrl_c_behind_the_last_batch_is_met_too(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
-    """Whoever trains several runs, a study or a search, must not begin the next."""
+def test_ctrl_c_after_the_last_batch_is_obeyed(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+    """A study or a search, which trains several runs, must not begin the next."""
     run = Run.create(tmp_path / "run", config, dataset)
 
     def drop(directory: Path) -> None:
@@ -383,7 +383,7 @@ def test_ctrl_c_behind_the_last_batch_is_met_too(tmp_path: Path, config: RunConf
     assert train(run, dataset) == run.result("training")
 
 
-def test_ctrl_c_is_met_where_standard_error_is_gone(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+def test_ctrl_c_is_obeyed_without_standard_error(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     """As in ``elman train 2>&1 | tee log``: the same Ctrl-C ends tee."""
 
     def gone(descriptor: int, content: bytes) -> int:
@@ -441,7 +441,7 @@ def test_a_run_that_dies_while_it_reports_logs_each_epoch_once(
 def test_an_epoch_that_was_logged_but_not_kept_is_logged_once(
     tmp_path: Path, config: RunConfig, dataset: Dataset
 ) -> None:
-    """Killed between the two: the last checkpoint is of the epoch's last step, so its number is no help."""
+    """Killed between the two: the last checkpoint is of the epoch's last step, so its number does not help."""
     config = config.with_tables({"loop": {"checkpoint_minutes": 0}}, "test")
     whole = trained(tmp_path / "whole", config, dataset)
     run = Run.create(tmp_path / "run", config, dataset)
@@ -485,7 +485,7 @@ def test_patience_is_remembered_over_an_interruption(tmp_path: Path, config: Run
     assert train(run, dataset, report=lambda _: None)["epochs"] == 2
 
 
-def test_a_validation_that_is_no_number_is_not_kept(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+def test_weights_with_a_nan_validation_loss_are_not_kept(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     run = Run.create(tmp_path / "run", config, dataset)
     nowhere = {"accuracy": 0.5, "cross_entropy_nats": float("nan")}
     with replaced(classification, "accuracy_and_loss", lambda *_: nowhere), pytest.raises(NonFiniteLoss):
@@ -502,7 +502,7 @@ def test_a_run_directory_appears_whole_or_not_at_all(tmp_path: Path, config: Run
         Run.create(tmp_path / "run", config, dataset)
 
 
-def test_of_two_that_make_one_run_directory_one_is_refused(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
+def test_a_run_directory_is_made_by_one_process_only(tmp_path: Path, config: RunConfig, dataset: Dataset) -> None:
     original, path = Vocab.save, tmp_path / "run"
 
     def save_and_be_overtaken(vocab: Vocab, target: Path) -> None:

@@ -154,7 +154,7 @@ def trained_model(run: Run) -> Model:
         model.load_state_dict(weights, assign=True)
     except RuntimeError as error:
         raise RunError(
-            f"{run.weights_path} and the config.toml beside it belong to two models.",
+            f"{run.weights_path} and the config.toml in its folder belong to different models.",
             "Restore the file that was changed.",
         ) from error
     return model.eval()

@@ -90,7 +90,7 @@ class RowWiseAdam(Optimizer):
         return [table for group in self.param_groups for table in group["params"]]
 
     def keep_average(self, averages: dict[Tensor, Tensor], decay_at: Callable[[int], float]) -> None:
-        """From now on keep an average of each table; ``decay_at`` returns how much of it a step keeps.
+        """Keep an average of each table from now on; ``decay_at`` returns how much of it a step keeps.
 
         The averages are complete after :meth:`settle`.
         """
@@ -150,7 +150,7 @@ class RowWiseAdam(Optimizer):
         """Return weights, moments and average of rows, as dense Adam has them after the steps so far."""
         state = self.state[table]
         since = state["last_update"].index_select(0, rows)
-        drift, average_drift, kept = (state[name].index_select(0, since.long())[:, None] for name in PER_STEP)
+        drift, average_drift, share = (state[name].index_select(0, since.long())[:, None] for name in PER_STEP)
         weights, means, squares, *averages = (part.index_select(0, rows) for part in self._parts(table))
         steps = (state["step"] - since)[:, None]
         missing = drift - state["drift_applied"].index_select(0, rows)[:, None]
@@ -158,7 +158,7 @@ class RowWiseAdam(Optimizer):
             direction = means / squares.sqrt().add_(group["eps"])
             weights.addcmul_(direction, missing, value=-1)
         for average in averages:
-            average.mul_(kept).addcmul_(weights, 1 - kept).addcmul_(direction, (1 - kept) * drift - average_drift)
+            average.mul_(share).addcmul_(weights, 1 - share).addcmul_(direction, (1 - share) * drift - average_drift)
         for moment, beta in zip((means, squares), group["betas"], strict=True):
             moment.mul_(torch.pow(beta, steps))
         return [weights, means, squares, *averages]

@@ -24,7 +24,7 @@ class WordPrediction:
             part.select(np.flatnonzero(part.lengths > 1)) for part in (pretraining_texts(dataset), dataset.split("val"))
         ]
         if not all(map(len, splits)):
-            raise DataError("There is no word to predict: no text has two words.", "Leave out --pretrain-epochs.")
+            raise DataError("No text has two words, so there is nothing to predict.", "Leave out --pretrain-epochs.")
         self.train, self.val = (Batches.of(config, part) for part in splits)
 
     def pieces(self, batch: Batch) -> Iterable[Batch]:

@@ -24,7 +24,7 @@ Plan = list[NDArray[np.int64]]
 """Which sequences each batch holds."""
 
 BF16_ROWS = 8
-"""With bf16 products torch's LSTM takes twice as long for 83 sequences as for 84: it wants whole blocks of rows."""
+"""Torch's LSTM works on blocks of rows: with bf16 products it takes twice as long for 83 sequences as for 84."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Batch:
     tokens
         Tokens of all sequences, without padding; shared ones as often as they occur.
     counts
-        (batch,), how many sequences of the batch each row stands for, if equal ones share a row; else None.
+        (batch,), how many sequences of the batch each row represents, if equal ones share a row; else None.
     """
 
     token_ids: TokenIds
@@ -126,7 +126,7 @@ class Batches:
             yield collate(self.sequences, rows, self.config.length_multiple, counts)
 
     def _rows_of(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64] | None]:
-        """Return the sequences that get a row, and how many each stands for."""
+        """Return the sequences that get a row, and how many each represents."""
         if self.kinds is None:
             return indices, None
         _, firsts, counts = np.unique(self.kinds[indices], return_index=True, return_counts=True)

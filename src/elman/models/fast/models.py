@@ -39,8 +39,8 @@ class Classifier(nn.Module):
 
     def forward(self, token_ids: TokenIds, lengths: Lengths) -> Logits:
         """Return logits (batch, classes) of token ids (batch, time); the ids at padding change nothing."""
-        words = embed_distinct(self.embedding, token_ids, lengths, self.config)  # stands for (B, T, E)
-        features = self.layer(words, lengths)  # stands for (B, T, H)
+        words = embed_distinct(self.embedding, token_ids, lengths, self.config)  # represents (B, T, E)
+        features = self.layer(words, lengths)  # represents (B, T, H)
         pooled = self.pool(features, self.layer.output, lengths)  # (B, H)
         logits: Tensor = self.head(F.dropout(pooled, self.config.top_dropout, self.training))
         return logits

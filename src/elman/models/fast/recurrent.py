@@ -58,7 +58,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Distinct, lengths: Lengths) -> Distinct:
         """Return the outputs before :attr:`output`, both directions side by side; at padding they mean nothing.
 
-        ``x`` stands for (batch, time, insize), the result for (batch, time, output_size).
+        ``x`` represents (batch, time, insize), the result (batch, time, output_size).
         """
         if self._packs(x.rows.device):
             packing = Packing(lengths, x.inverse.shape, x.rows.device)
@@ -156,7 +156,7 @@ def _layer(module: nn.Module) -> Layer:
 
 
 def _state(states: States, k: int, layer: nn.Module, x: Tensor) -> Tensor | None:
-    """Return the k-th state, checked against the batch of x; None where there are no states."""
+    """Return the k-th state, checked against the batch of x; None without states."""
     return check_state(states[k], len(x), _layer(layer).state_size) if states else None
 
 
