@@ -1,4 +1,4 @@
-"""Formal languages as data: strings drawn from a law that is known."""
+"""Formal languages as data: strings drawn from a language."""
 
 import hashlib
 import random
@@ -15,21 +15,21 @@ from elman.text.vocab import Vocab
 
 
 def law_of(config: DataConfig) -> Language:
-    """Return the language that ``config`` names, under its limit if there is one.
+    """Return the language of ``config.name``, with the length limit ``config.max_symbols`` if there is one.
 
     Raises
     ------
     LanguageError
-        There is no such language, or it has no string that short.
+        The name is not a language, or the language has no string that short.
     """
     law = language(config.name)
     return law if config.max_symbols is None else law.up_to(config.max_symbols)
 
 
 def open_language(config: DataConfig) -> Dataset:
-    """Draw ``config.strings`` strings to train on, the very ones of the course, and others for validation.
+    """Draw ``config.strings`` training strings, the same as in the course, and other strings for validation.
 
-    With ``config.folds`` there are no others: one fold of those strings validates, and training has the rest.
+    With ``config.folds`` no other strings are drawn: one fold of the strings is for validation, the rest for training.
 
     Raises
     ------
