@@ -4,8 +4,6 @@ A classifier gets accuracy with its interval, cross-entropy, confusion, calibrat
 language model gets cross-entropy and, where the generator is known, the excess over the floor.
 """
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from collections.abc import Callable

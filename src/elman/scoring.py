@@ -5,8 +5,6 @@ mean of −log q + log p over the same strings, where q is the model's probabili
 divergence of the model from the generator, and varies far less from sample to sample than the cross-entropy does.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
