@@ -61,8 +61,8 @@ def grade(
 
     The first table counts the samples that are grammatical, in the generator's support, cut off (counted as wrong) or
     novel, with 95% intervals, and the distinct ones. The lengths of the samples are compared with the generator's.
-    Figures that depend on the number of samples come with the same figure for perfect samples. On fresh strings the
-    command measures cross-entropy, floor and excess.
+    Figures that depend on the number of samples come with the same figure for perfect samples, which are drawn from the
+    generator itself. On fresh strings the command measures cross-entropy, floor and excess.
 
         elman grade runs/brackets-lstm-1
         elman grade runs/brackets-lstm-1 --prompt '((((((((((' -n 1000
