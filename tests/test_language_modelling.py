@@ -303,7 +303,7 @@ def test_folds_divide_the_training_strings() -> None:
         ("toy", {"data": {"level": "word"}}, "toy-words"),
         ("imdb", {"batches": {"packed": True}}, "--packed"),
         ("imdb", {"model": {"stack": "sum"}}, "--stack sum"),
-        ("dyck:k", {}, "no number"),
+        ("dyck:k", {}, "not a number"),
         ("dyck:x=1", {}, "has no option x"),
     ],
 )

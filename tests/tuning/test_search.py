@@ -220,7 +220,7 @@ def test_a_finished_trial_keeps_configuration_and_metrics_alone(search: Search) 
     for path in search.directory.glob("trial-*"):
         kept = {found.name for found in path.rglob("*") if not found.name.startswith(".")}
         assert kept == {"config.toml", "data.json", "metrics.jsonl", "results", "training.json"}
-    with pytest.raises(RunError, match="configuration and its metrics alone"):
+    with pytest.raises(RunError, match="only its configuration and its metrics"):
         evaluate(Run(trial_path(search.directory, 0)), "val")
 
 
