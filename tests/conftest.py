@@ -186,12 +186,14 @@ def postgres() -> str:
 
 @pytest.fixture(scope="session")
 def smoke_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The smoke study, done once for all tests that read it."""
+    """Run the smoke study once for all tests that read it."""
+    from elman import grading
     from elman.study import read_study, run_study
 
     directory = tmp_path_factory.mktemp("smoke")
-    with pytest.MonkeyPatch.context() as patch:  # it writes into a ledger
-        patch.setenv("ELMAN_CACHE", str(tmp_path_factory.mktemp("smoke-cache")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ELMAN_CACHE", str(tmp_path_factory.mktemp("smoke-cache")))  # for its entry in the ledger
+        patch.setattr(grading, "REFERENCE_STRINGS", 5_000)  # drawing the usual number takes most of the time
         run_study(read_study("smoke"), directory, lambda _: None)
     return directory
 

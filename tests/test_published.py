@@ -1,4 +1,4 @@
-"""What is published of the full study is what its result files say: the report beside them, the table in the README."""
+"""The published report of the full study and the tables in the README agree with its result files."""
 
 import json
 import re
@@ -13,25 +13,25 @@ ROOT = Path(__file__).parents[1]
 STUDY = ROOT / "docs" / "study"
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[-+]\d+)?%?")
 ROW = re.compile(r"^\| `(\S+)` \| ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\) \| (\d+) \| ([\d.]+)% \|$", re.MULTILINE)
-TOGETHER = re.compile(r"^\| `(\S+)` \| ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\) \| [a-zA-Z, -]+ \|$", re.MULTILINE)
+ENSEMBLE_ROW = re.compile(r"^\| `(\S+)` \| ([\d.]+)% \(([\d.]+)% to ([\d.]+)%\) \| [a-zA-Z, -]+ \|$", re.MULTILINE)
 
 
-def of_test(entry: dict[str, float]) -> list[str]:
+def percentages(entry: dict[str, float]) -> list[str]:
     return [f"{100 * entry[f'test_accuracy_{part}']:.2f}" for part in ("mean", "low", "high")]
 
 
-def test_the_tables_in_the_readme_are_those_of_the_result_files() -> None:
-    found = json.loads((STUDY / "results.json").read_text())["classification"]
+def test_the_tables_in_the_readme_equal_the_result_files() -> None:
+    results = json.loads((STUDY / "results.json").read_text())["classification"]
     readme = (ROOT / "README.md").read_text()
-    rows, together = ROW.findall(readme), TOGETHER.findall(readme)
+    rows, ensembles = ROW.findall(readme), ENSEMBLE_ROW.findall(readme)
     assert len(rows) == 8
     for name, mean, low, high, seeds, val in rows:
-        assert [mean, low, high] == of_test(found[name])
-        assert int(seeds) == len(found[name]["seeds"])
-        assert val == f"{100 * found[name]['val_accuracy_mean']:.2f}"
-    assert len(together) == 4
-    for name, *figures in together:
-        assert figures == of_test(found[name])
+        assert [mean, low, high] == percentages(results[name])
+        assert int(seeds) == len(results[name]["seeds"])
+        assert val == f"{100 * results[name]['val_accuracy_mean']:.2f}"
+    assert len(ensembles) == 4
+    for name, *figures in ensembles:
+        assert figures == percentages(results[name])
 
 
 def figures_by_section(report: str) -> list[set[str]]:
@@ -60,5 +60,5 @@ def test_the_test_split_was_opened_once() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(STUDY.glob("*.json")) + sorted(STUDY.glob("results/**/*.json")), ids=str)
-def test_no_path_of_a_machine_is_published(path: Path) -> None:
+def test_published_files_hold_no_path_of_a_machine(path: Path) -> None:
     assert not re.search(r'"(/|[A-Za-z]:\\\\)\w+/', path.read_text())

@@ -1,12 +1,12 @@
-"""A study packed to be handed in: one zip named as the course asks, with code, configuration, results and report.
+"""Packs a study for submission: one zip with the name that the course requires.
 
-    NAME/code/…                      the package, and from a clone what installs it
-         configuration/study.toml    what was declared; language/ holds the files of languages of one's own
-         results/                    what each step and each seed found, with full configurations and test probabilities
-         hypotheses/*.json           what was expected before the test split was opened; ledger.json says when that was
+    NAME/code/…                      the package; from a clone also the files that install it
+         configuration/study.toml    the study file; language/ holds the files of user-defined languages
+         results/                    the result of each step and each seed, with configurations and test probabilities
+         preregistrations/*.json     the predictions for the test; ledger.json holds the opening of the test split
          report.html, report.pdf, report.md, figures/*.svg
 
-Weights are left out: they are large, and the configuration makes them again.
+Weights are left out: they are large, and training with the same configuration gives them again.
 """
 
 import re
@@ -24,38 +24,47 @@ NAME = re.compile(r"[A-Za-z]{2,}[0-9]{2,}_[0-9]+[A-Za-z]?")
 PATTERN = "[vunetid]_[assignment number]"
 
 REPORTS = ("report.html", "report.pdf", "report.md")
-FIGURES = ("results/**/*.json", "results/**/*.npy", "hypotheses/*.json", "figures/*.svg", "results.json", "ledger.json")
+RESULTS = (
+    "results/**/*.json",
+    "results/**/*.npy",
+    "preregistrations/*.json",
+    "hypotheses/*.json",  # their former name
+    "figures/*.svg",
+    "results.json",
+    "ledger.json",
+)
 FROM_A_CLONE = ("pyproject.toml", "requirements.lock", "Makefile", "README.md", "LICENSE")
 MOMENT = (1980, 1, 1, 0, 0, 0)
-"""The time of every file in the zip, so that the same study makes the same bytes."""
+"""The time of every file in the zip, so that the same study gives the same bytes."""
 
 
 def write_bundle(directory: Path, name: str, output: Path) -> Path:
-    """Write ``output/NAME.zip``, whole or not at all, and return its path.
+    """Write ``output/NAME.zip`` and return its path; an error leaves no partial file.
 
     Parameters
     ----------
     directory
-        A study's, with its report.
+        The directory of a study, with its report.
     name
         A VUnetID and the number of the assignment.
     output
-        A folder.
+        The directory to write into.
 
     Raises
     ------
     ConfigError
-        The name is not of the pattern.
+        The name does not match the pattern.
     RunError
-        The directory is no study's, or has no report or no result.
+        The directory is not that of a study, or has no report or no result.
     """
     if not NAME.fullmatch(name):
-        raise ConfigError(f"The name {name!r} is not of the pattern {PATTERN}.", "Give one like abc123_2.")
+        raise ConfigError(f"The name {name!r} does not match {PATTERN}.", "Use a name like abc123_2.")
     read_study(directory)
     missing = [report for report in REPORTS if not (directory / report).is_file()]
     if missing or not any((directory / "results").glob("*.json")):
         raise RunError(
-            f"{directory} lacks {', '.join(missing) or 'results'}.", f"Finish the study, or: elman report {directory}"
+            f"{directory} lacks {', '.join(missing) or 'results'}.",
+            f"Finish the study, or use: elman report {directory}.",
         )
     path = output / f"{name}.zip"
     with as_file(files("elman")) as package, new_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
@@ -74,7 +83,7 @@ def _study(directory: Path) -> Iterator[tuple[str, Path]]:
         yield f"configuration/{file.relative_to(directory).as_posix()}", file
     for report in REPORTS:
         yield report, directory / report
-    for pattern in FIGURES:
+    for pattern in RESULTS:
         for file in directory.glob(pattern):
             yield file.relative_to(directory).as_posix(), file
 

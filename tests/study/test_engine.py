@@ -1,4 +1,4 @@
-"""A study repeats nothing that is done, repeats exactly what a change touches, and goes on where a step fails."""
+"""A study repeats no finished step, repeats exactly what a change affects, and continues after a failed step."""
 
 import json
 import shutil
@@ -53,46 +53,43 @@ def no_report(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class NoteOptions:
-    """What the steps of these tests are told."""
+    """The options of the steps of these tests."""
 
     text: str = ""
 
 
 @pytest.fixture
 def noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A kind of step that costs nothing and notes that it was done; the text "fail" makes it fail."""
-    done: list[str] = []
+    """Add a kind of step that only notes that it ran; with the text "fail" it fails."""
+    names: list[str] = []
 
     def note(work: Any) -> dict[str, Any]:
         if work.options.text == "fail":
-            raise DataError("It is broken.", "Mend it.")
-        done.append(work.name)
+            raise DataError("It is broken.", "Fix it.")
+        names.append(work.name)
         return {"read": [need["figures"] for need in work.needs.values()]}
 
     monkeypatch.setitem(KINDS, "note", Kind(note, NoteOptions, None))
-    return done
+    return names
 
 
-def of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
-    """Write a study whose steps have a text and needs."""
+def study_of_notes(steps: dict[str, tuple[str, list[str]]]) -> str:
+    """Return a study file whose steps have a text and needs."""
     lines = [
         f'{{ name = "{name}", text = "{text}", needs = {json.dumps(needs)} }}' for name, (text, needs) in steps.items()
     ]
     return f'[[questions]]\nkind = "note"\nsteps = [{", ".join(lines)}]'
 
 
-def test_two_processes_do_not_work_on_one_study(tmp_path: Path) -> None:
-    with (
-        locked_directory(tmp_path, "worked on"),
-        pytest.raises(RunError, match="is being worked on by another process"),
-    ):
+def test_two_processes_cannot_run_the_same_study(tmp_path: Path) -> None:
+    with locked_directory(tmp_path, "worked on"), pytest.raises(RunError, match="worked on by another process"):
         run_study(read_study("smoke"), tmp_path)
     assert not (tmp_path / "study.json").exists()
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
-def test_without_imdb_it_says_so_at_the_start_in_the_report_and_in_the_last_line(tmp_path: Path) -> None:
+def test_a_study_without_imdb_runs_on_the_fallback_and_says_so(tmp_path: Path) -> None:
     lines: list[str] = []
     path = run_study(parse_study(TINY, "tiny"), tmp_path / "study", lines.append)
     assert lines[0].startswith("NOTE: IMDb is not in the cache")
@@ -105,7 +102,7 @@ def test_without_imdb_it_says_so_at_the_start_in_the_report_and_in_the_last_line
 
 
 @pytest.mark.usefixtures("no_network", "no_report")
-def test_nothing_is_repeated_and_a_changed_run_alone_is_trained_again(tmp_path: Path) -> None:
+def test_only_a_changed_run_is_trained_again(tmp_path: Path) -> None:
     run_study(parse_study(TINY, "tiny"), tmp_path, lambda _: None)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/*/weights.safetensors")}
     lines: list[str] = []
@@ -121,7 +118,7 @@ def test_nothing_is_repeated_and_a_changed_run_alone_is_trained_again(tmp_path: 
 
 
 @pytest.mark.usefixtures("no_report")
-def test_it_resumes_from_its_small_result_files_alone(smoke_study: Path, own_study: Path) -> None:
+def test_a_study_resumes_from_its_result_files_without_its_runs(smoke_study: Path, own_study: Path) -> None:
     before = {path.name: path.read_bytes() for path in own_study.glob("results/*.json")}
     lines: list[str] = []
     run_study(read_study("smoke"), own_study, lines.append)
@@ -137,8 +134,8 @@ def test_it_resumes_from_its_small_result_files_alone(smoke_study: Path, own_stu
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
-def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is lost costs the seed it was at: the files of those before it are all that is needed."""
+def test_a_saved_seed_is_never_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption costs only the seed that was being trained, even if the runs are lost."""
     text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
         'name = "one",', 'name = "one", seeds = [0, 1, 2],'
     )
@@ -167,8 +164,8 @@ def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monk
     assert trained == [-1, 1]  # step two was done too, and needs nothing of it
     results = [json.loads((place / "results" / "one.json").read_text()) for place in (whole, parts)]
     assert results[0]["figures"]["summary"]["val_accuracy"] == results[1]["figures"]["summary"]["val_accuracy"]
-    took = [json.loads((parts / "results" / "one" / f"seed-{seed}.json").read_text())["seconds"] for seed in range(3)]
-    assert results[1]["seconds"] >= sum(took)
+    saved = [json.loads((parts / "results" / "one" / f"seed-{seed}.json").read_text()) for seed in range(3)]
+    assert results[1]["seconds"] >= sum(seed["seconds"] for seed in saved)
     changed = text.replace('layer = "mlp"', 'layer = "mlp", hidden_size = 9')
     trained.clear()
     trained.append(-1)
@@ -178,7 +175,7 @@ def test_each_seed_is_kept_as_it_comes_and_none_is_repeated(tmp_path: Path, monk
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
-def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path: Path) -> None:
+def test_several_processes_train_only_the_missing_seeds(tmp_path: Path) -> None:
     text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
         "hidden_size = 8 }",
         "hidden_size = 64 }",  # with less it would have one thread anyway
@@ -199,7 +196,7 @@ def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path:
     assert run("[0, 1, 2, 3]", 2) == ["seed 2"]  # on one thread, as the others
     figures = json.loads((tmp_path / "results" / "one.json").read_text())["figures"]
     assert [seed["seed"] for seed in figures["by_seed"]] == [0, 1, 2, 3]
-    assert run("[0, 1, 2, 3]", 1) == []  # on how many processes changes nothing of what was done
+    assert run("[0, 1, 2, 3]", 1) == []  # the number of processes does not affect the digest
     assert all("done already" in line for line in lines if line.startswith("["))
     assert (figures["threads"], figures["precision"]) == ([1], ["float32"])
 
@@ -208,7 +205,7 @@ def test_beside_each_other_only_the_seeds_are_trained_that_are_missing(tmp_path:
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 @pytest.mark.usefixtures("no_report")
-def test_a_change_repeats_exactly_what_depends_on_it(
+def test_a_change_repeats_exactly_the_steps_that_depend_on_it(
     noted: list[str], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     names = "abcdefg"
@@ -221,23 +218,24 @@ def test_a_change_repeats_exactly_what_depends_on_it(
     for text in ("before", "after"):
         noted.clear()
         steps = {name: (text if name == changed else "", needs[name]) for name in names}
-        run_study(parse_study(of_notes(steps), "notes"), directory, lambda _: None)
+        run_study(parse_study(study_of_notes(steps), "notes"), directory, lambda _: None)
         if text == "before":
             assert noted == list(names)
-    touched = {changed}
+    affected = {changed}
     for name in names:
-        if touched & set(needs[name]):
-            touched.add(name)
-    assert noted == [name for name in names if name in touched]
+        if affected & set(needs[name]):
+            affected.add(name)
+    assert noted == [name for name in names if name in affected]
 
 
 @pytest.mark.usefixtures("no_report")
-def test_a_step_is_repeated_where_one_that_it_needs_has_found_something_else(noted: list[str], tmp_path: Path) -> None:
-    study = parse_study(of_notes({"search": ("", []), "of-search": ("", ["search"]), "other": ("", [])}), "notes")
+def test_a_step_is_repeated_if_the_figures_that_it_needs_have_changed(noted: list[str], tmp_path: Path) -> None:
+    steps = {"search": ("", []), "of-search": ("", ["search"]), "other": ("", [])}
+    study = parse_study(study_of_notes(steps), "notes")
     run_study(study, tmp_path, lambda _: None)
     path = tmp_path / "results" / "search.json"
-    found = json.loads(path.read_text())
-    path.write_text(json.dumps(found | {"figures": {"read": ["made anew"]}}))
+    result = json.loads(path.read_text())
+    path.write_text(json.dumps(result | {"figures": {"read": ["changed"]}}))
     noted.clear()
     run_study(study, tmp_path, lambda _: None)
     assert noted == ["of-search"]
@@ -247,46 +245,46 @@ def test_a_step_is_repeated_where_one_that_it_needs_has_found_something_else(not
 def test_another_number_of_processes_repeats_nothing(tmp_path: Path) -> None:
     study = parse_study(TINY, "tiny")
     run_study(study, tmp_path, lambda _: None)
-    beside = study.beside(3)
-    assert {step.options.processes for step in beside.steps if hasattr(step.options, "processes")} == {3}
+    parallel = study.with_processes(3)
+    assert {step.options.processes for step in parallel.steps if hasattr(step.options, "processes")} == {3}
     lines: list[str] = []
-    run_study(beside, tmp_path, lines.append)
+    run_study(parallel, tmp_path, lines.append)
     assert sum("done already" in line for line in lines) == len(study.steps)
     with pytest.raises(ConfigError, match="processes cannot be"):
-        study.beside(0)
+        study.with_processes(0)
 
 
 @pytest.mark.usefixtures("no_report")
-def test_another_device_repeats_nothing_and_is_what_is_trained_on(tmp_path: Path) -> None:
+def test_another_device_repeats_nothing_and_trains_new_runs(tmp_path: Path) -> None:
     study = parse_study(TINY, "tiny")
     here, there = tmp_path / "here", tmp_path / "there"
     run_study(study, here, lambda _: None)
     lines: list[str] = []
-    run_study(study.on("auto"), here, lines.append)
+    run_study(study.with_accelerator("auto"), here, lines.append)
     assert sum("done already" in line for line in lines) == len(study.steps)
-    run_study(study.on("auto"), there, lambda _: None)
+    run_study(study.with_accelerator("auto"), there, lambda _: None)
     configs = [path.read_text() for path in there.glob("runs/*/config.toml")]
     assert configs
     assert all('accelerator = "auto"' in config for config in configs)
-    devices = [json.loads(path.read_text())["config"] for path in sorted(there.glob("results/*.json"))]
-    assert devices == [json.loads(path.read_text())["config"] for path in sorted(here.glob("results/*.json"))]
+    results = [json.loads(path.read_text())["config"] for path in sorted(there.glob("results/*.json"))]
+    assert results == [json.loads(path.read_text())["config"] for path in sorted(here.glob("results/*.json"))]
 
 
 @pytest.mark.usefixtures("no_report")
-def test_where_a_step_fails_the_study_goes_on_and_tries_it_again_next_time(noted: list[str], tmp_path: Path) -> None:
+def test_a_study_continues_after_a_failed_step_and_repeats_it_next_time(noted: list[str], tmp_path: Path) -> None:
     lines: list[str] = []
     steps = {"good": ("", []), "bad": ("fail", []), "after-bad": ("", ["bad"]), "last": ("", ["good"])}
     with pytest.raises(RunError, match="2 of 4 steps failed: bad, after-bad"):
-        run_study(parse_study(of_notes(steps), "notes"), tmp_path, lines.append)
+        run_study(parse_study(study_of_notes(steps), "notes"), tmp_path, lines.append)
     assert noted == ["good", "last"]
-    assert "FAILED: bad: It is broken. Mend it." in lines
-    steps["bad"] = ("mended", [])
-    run_study(parse_study(of_notes(steps), "notes"), tmp_path, lines.append)
+    assert "FAILED: bad: It is broken. Fix it." in lines
+    steps["bad"] = ("fixed", [])
+    run_study(parse_study(study_of_notes(steps), "notes"), tmp_path, lines.append)
     assert noted == ["good", "last", "bad", "after-bad"]
 
 
 @pytest.mark.usefixtures("no_report")
-def test_data_is_not_described_anew_where_only_a_model_changes(tmp_path: Path) -> None:
+def test_a_changed_model_does_not_repeat_steps_on_the_data(tmp_path: Path) -> None:
     text = """
         [bases.strings]
         data = { name = "brackets", strings = 30, held_out_strings = 5 }
@@ -296,15 +294,15 @@ def test_data_is_not_described_anew_where_only_a_model_changes(tmp_path: Path) -
         steps = [{ name = "data", kind = "data" }, { name = "padding", kind = "padding", batch_sizes = [2] }]
     """
     lines: list[str] = []
-    for again in (text, text.replace("= 8", "= 9"), text.replace("strings = 30", "strings = 31")):
+    for variant in (text, text.replace("= 8", "= 9"), text.replace("strings = 30", "strings = 31")):
         lines.clear()
-        run_study(parse_study(again, "study"), tmp_path, lines.append)
-        assert sum("done already" in line for line in lines) == (2 if "= 9" in again else 0)
+        run_study(parse_study(variant, "study"), tmp_path, lines.append)
+        assert sum("done already" in line for line in lines) == (2 if "= 9" in variant else 0)
 
 
 @pytest.mark.usefixtures("no_report")
-def test_a_step_is_given_what_it_needs(noted: list[str], tmp_path: Path) -> None:
-    run_study(parse_study(of_notes({"a": ("", []), "b": ("", ["a"])}), "notes"), tmp_path, lambda _: None)
+def test_a_step_gets_the_results_that_it_needs(noted: list[str], tmp_path: Path) -> None:
+    run_study(parse_study(study_of_notes({"a": ("", []), "b": ("", ["a"])}), "notes"), tmp_path, lambda _: None)
     result = json.loads((tmp_path / "results" / "b.json").read_text())
     assert result["figures"] == {"read": [{"read": []}]}
     assert list(result["needs"]) == ["a"]
@@ -313,7 +311,7 @@ def test_a_step_is_given_what_it_needs(noted: list[str], tmp_path: Path) -> None
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
 @pytest.mark.usefixtures("no_report")
-def test_what_is_no_failure_of_a_step_stops_the_study_and_leaves_no_result(
+def test_an_interrupt_or_a_bug_stops_the_study_and_writes_no_result(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: type[BaseException]
 ) -> None:
     def stop(work: Any) -> dict[str, Any]:
@@ -321,14 +319,14 @@ def test_what_is_no_failure_of_a_step_stops_the_study_and_leaves_no_result(
 
     monkeypatch.setitem(KINDS, "note", Kind(stop, NoteOptions, None))
     with pytest.raises(error):
-        run_study(parse_study(of_notes({"a": ("", [])}), "notes"), tmp_path, lambda _: None)
+        run_study(parse_study(study_of_notes({"a": ("", [])}), "notes"), tmp_path, lambda _: None)
     assert not list(tmp_path.glob("results/*"))
 
 
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize("damaged", ['{"digest": "', "[]", "", '{"digest": "x"}'])
-def test_a_damaged_result_is_made_anew(noted: list[str], tmp_path: Path, damaged: str) -> None:
-    study = parse_study(of_notes({"a": ("", [])}), "notes")
+def test_a_step_with_a_damaged_result_is_repeated(noted: list[str], tmp_path: Path, damaged: str) -> None:
+    study = parse_study(study_of_notes({"a": ("", [])}), "notes")
     run_study(study, tmp_path, lambda _: None)
     (tmp_path / "results" / "a.json").write_text(damaged)
     run_study(study, tmp_path, lambda _: None)
@@ -336,7 +334,7 @@ def test_a_damaged_result_is_made_anew(noted: list[str], tmp_path: Path, damaged
 
 
 @pytest.mark.usefixtures("no_network", "no_report")
-def test_what_was_begun_on_imdb_is_not_mixed_with_other_data(
+def test_results_on_imdb_are_not_mixed_with_those_on_the_fallback(
     tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = parse_study(TINY, "tiny")
@@ -344,18 +342,18 @@ def test_what_was_begun_on_imdb_is_not_mixed_with_other_data(
     run_study(study, tmp_path / "study", lambda _: None)
     monkeypatch.delenv("ELMAN_IMDB")
     monkeypatch.setenv("ELMAN_CACHE", str(tmp_path / "empty"))
-    run_study(study, tmp_path / "study", lambda _: None)  # all is done: no data is needed
+    run_study(study, tmp_path / "study", lambda _: None)  # all steps are finished, so no data is needed
     (tmp_path / "study" / "results" / "two.json").unlink()
     with pytest.raises(DataError, match="not in the cache"):
         run_study(study, tmp_path / "study", lambda _: None)
     shorter = parse_study(TINY.replace('name = "imdb"', 'name = "imdb", max_length = 5'), "tiny")
     assert shorter != study
-    with pytest.raises(DataError, match="not in the cache"):  # what was done otherwise is not replaced either
+    with pytest.raises(DataError, match="not in the cache"):  # results of another configuration are not replaced either
         run_study(shorter, tmp_path / "study", lambda _: None)
 
 
 @pytest.mark.usefixtures("no_report")
-def test_other_rules_in_a_language_s_file_repeat_its_steps(tmp_path: Path) -> None:
+def test_changed_rules_of_a_language_file_repeat_its_steps(tmp_path: Path) -> None:
     law = tmp_path / "even_ones.toml"
     law.write_text((Path(__file__).parents[2] / "docs" / "languages" / "even_ones.toml").read_text())
     text = f"[[questions]]\nsteps = [{{ name = 'strings', kind = 'data', data = {{ name = '{law}', strings = 50 }} }}]"
@@ -371,7 +369,9 @@ def test_other_rules_in_a_language_s_file_repeat_its_steps(tmp_path: Path) -> No
 
 
 @pytest.mark.usefixtures("no_report")
-def test_no_seed_of_other_data_is_taken(tmp_path: Path, make_archive: Any, reviews: dict[str, bytes]) -> None:
+def test_a_seed_that_was_saved_on_other_data_is_trained_again(
+    tmp_path: Path, make_archive: Any, reviews: dict[str, bytes]
+) -> None:
     first = make_archive(reviews, "first.tar.gz")
     name = next(name for name in reviews if "/train/pos/" in name)
     other = make_archive({**reviews, name: b"An altogether different review."}, "other.tar.gz")
@@ -386,7 +386,7 @@ def test_no_seed_of_other_data_is_taken(tmp_path: Path, make_archive: Any, revie
     assert not any("done already: seed" in line for line in lines)
 
 
-def test_a_wrong_path_to_imdb_is_an_error_and_no_reason_to_fall_back(
+def test_a_wrong_path_to_imdb_is_an_error_and_does_not_use_the_fallback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ELMAN_IMDB", "nowhere.tar.gz")
@@ -395,8 +395,8 @@ def test_a_wrong_path_to_imdb_is_an_error_and_no_reason_to_fall_back(
     assert not (tmp_path / "study").exists()
 
 
-def test_the_smoke_study_runs_and_its_models_are_what_they_are(smoke_study: Path) -> None:
-    """No bag of words solves these reviews; what carries a state does. Nearly all brackets are balanced."""
+def test_the_smoke_study_learns_and_has_every_kind_of_step(smoke_study: Path) -> None:
+    """The reviews need the order of words, so recurrent networks classify them and bags of words do not."""
     results = json.loads((smoke_study / "results.json").read_text())
     reviews, languages = results["classification"], results["language_models"]
     assert reviews["mlp"]["val_accuracy_mean"] < 0.6
@@ -408,7 +408,7 @@ def test_the_smoke_study_runs_and_its_models_are_what_they_are(smoke_study: Path
     assert kinds == set(KINDS)
 
 
-def test_the_quick_study_can_be_read() -> None:
+def test_the_quick_study_compares_four_models_on_imdb_or_generated_reviews() -> None:
     study = read_study("quick")
     models = [step for step in study.steps if step.kind == "classifier"]
     assert [step.name for step in models] == ["mlp", "elman", "rnn", "lstm"]
@@ -416,18 +416,18 @@ def test_the_quick_study_can_be_read() -> None:
     assert {step.fallback.data.name for step in models} == {"synth-reviews"}
 
 
-def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
+def test_the_full_study_evaluates_exactly_the_preregistered_models_on_the_test_split() -> None:
     study = read_study("full")
     steps = {step.name: step for step in study.steps}
-    [expected] = [step for step in study.steps if step.kind == "hypothesis"]
-    finals = [step for step in study.steps if step.kind == "final"]
-    assert {step.source for step in finals} == set(expected.needs)
-    assert all(expected.name in step.needs for step in finals)
+    [expected] = [step for step in study.steps if step.kind == "preregistration"]
+    evaluations = [step for step in study.steps if step.kind == "test-evaluation"]
+    assert {step.source for step in evaluations} == set(expected.needs)
+    assert all(expected.name in step.needs for step in evaluations)
     for model in ("mlp", "elman", "lstm"):
-        final, validated = steps[f"final-{model}"], steps[model]
-        assert len(final.options.seeds) >= 5
+        evaluation, validated = steps[f"final-{model}"], steps[model]
+        assert len(evaluation.options.seeds) >= 5
         assert steps[validated.source].kind == "search"
-        assert (final.config.model.layer, final.config.loop.keep) == (model, "last")
+        assert (evaluation.config.model.layer, evaluation.config.loop.keep) == (model, "last")
         assert (steps[validated.source].config.loop.keep, steps[validated.source].config.loop.seed) == ("last", 0)
         assert 0 not in validated.options.seeds
     searches = {step.name: step.options for step in study.steps if step.kind == "search"}
@@ -439,16 +439,16 @@ def test_the_full_study_tests_what_it_expected_and_nothing_else() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
-def test_what_all_seeds_begin_from_is_pretrained_before_any_of_them(tmp_path: Path) -> None:
+def test_parallel_seeds_start_from_one_shared_training(tmp_path: Path) -> None:
     text = TINY.replace('name = "imdb"', 'name = "negation", synthetic_size = 200').replace(
         '{ name = "two", model = { layer = "elman" } }',
         '{ name = "two", seeds = [0, 1], model = { layer = "elman" }, loop = { pretrain_epochs = 1 } }',
     )
     lines: list[str] = []
     run_study(parse_study(f"processes = 2{text}", "tiny"), tmp_path, lines.append)
-    told = [line for line in lines if "pretrain" in line]
-    assert told[0].startswith("pretraining: ")
-    assert sorted(line.partition(" from ")[0] for line in told[1:]) == ["seed 0  begins", "seed 1  begins"]
+    pretraining = [line for line in lines if "pretrain" in line]
+    assert pretraining[0].startswith("pretraining: ")
+    assert sorted(line.partition(" from ")[0] for line in pretraining[1:]) == ["seed 0  begins", "seed 1  begins"]
     figures = json.loads((tmp_path / "results" / "two.json").read_text())["figures"]
     assert figures["pretraining"]["epochs"] == 1
     assert json.loads((tmp_path / "results" / "one.json").read_text())["figures"]["pretraining"] is None

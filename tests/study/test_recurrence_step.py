@@ -1,4 +1,4 @@
-"""The step on the network itself measures what is so, and sees a fault that is planted."""
+"""The recurrence step finds equal implementations equal, and detects a wrong one."""
 
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,18 @@ def measured() -> dict[str, Any]:
     return measure_recurrence(Work("own-elman", options, None, {}, Path(), print))
 
 
-def test_it_is_equal_and_an_omission_is_shown() -> None:
-    found = measured()
-    assert max(found["equal"].values()) < 1e-12
-    assert [row["peer"] for row in found["times"]] == ["a slice-and-cat loop", "nn.RNN"]
-    assert found["torch"]["moved_with_batch_first"] == 0 < found["torch"]["moved_without_batch_first"]
-    assert found["torch"]["linear_against_folded"] < 1e-5
-    assert (found["torch"]["infinite_after_softmax"], found["torch"]["infinite_in_the_loss"]) == (1, 0)
-    assert found["torch"]["argmax_same"] == 1
+def test_equal_implementations_are_equal_and_omissions_have_an_effect() -> None:
+    figures = measured()
+    assert max(figures["equal"].values()) < 1e-12
+    assert [row["peer"] for row in figures["times"]] == ["a slice-and-cat loop", "nn.RNN"]
+    torch_figures = figures["torch"]
+    assert torch_figures["moved_with_batch_first"] == 0 < torch_figures["moved_without_batch_first"]
+    assert torch_figures["linear_against_folded"] < 1e-5
+    assert (torch_figures["infinite_after_softmax"], torch_figures["infinite_in_the_loss"]) == (1, 0)
+    assert torch_figures["argmax_same"] == 1
 
 
-def test_a_fault_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_weight_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     right = recurrences.torch_copy
 
     def wrong(elman: Elman) -> torch.nn.RNN:

@@ -19,12 +19,12 @@ def study(
     accelerator: Accelerator | None = None,
     processes: int | None = None,
 ) -> None:
-    """Do a study step by step, and write a report of it: HTML, PDF and Markdown.
+    """Run a study step by step, and write a report of it: HTML, PDF and Markdown.
 
-    quick: mlp, elman, rnn and lstm on 20,000 IMDb reviews, in less than 20 minutes on two cores; where IMDb cannot be
-    had, on generated reviews. full: every question of the course's assignment, with tuned models and one opening of the
-    test split, in hours. smoke: every kind of step on small generated data, in about a minute. A step whose result file
-    is there is not repeated, unless its configuration or that of a step that it needs has changed.
+    quick: mlp, elman, rnn and lstm on 20,000 IMDb reviews, in less than 20 minutes on two cores; without access to
+    IMDb, on generated reviews. full: every question of the course's assignment, with tuned models and one evaluation
+    on the test split, in about 12 hours. smoke: every kind of step on small generated data, in less than a minute. A
+    finished step is repeated only if its configuration or that of a step that it needs has changed.
 
         elman study --profile quick
         elman study mine.toml
@@ -32,40 +32,40 @@ def study(
     Parameters
     ----------
     file
-        A study of your own instead; docs/study.md says what it holds.
+        A study file of your own; docs/study.md describes its format.
     profile
-        Which study; without a file of your own, quick.
+        A study of the package. Without a file, the default is quick.
     directory
-        Where its results and its report are kept. The default is runs/study-PROFILE, or runs/study-FILE.
+        The directory of its results and its report. The default is runs/study-PROFILE or runs/study-FILE.
     accelerator
-        The device of all its runs; the default is what the study says. What was done on another is not repeated.
+        The device of all its runs. The default is that of the study. Results from another device are not repeated.
     processes
-        How many seeds or trials of a step are trained beside each other; the default is what the study says. On
-        processors each takes a core; a GPU that recurrent networks leave idle has room for several.
+        The number of seeds or trials of a step that train at the same time. The default is that of the study. Each
+        process uses one core; a GPU has room for several, because recurrent networks leave it partly idle.
     """
     require("report", "tune")
     from elman.study import read_study, run_study, study_from_file
 
     if file is not None and profile is not None:
-        raise ConfigError(f"{file} is a study of its own, and {profile} is another.", "Leave one of the two out.")
+        raise ConfigError(f"{file} and --profile {profile} are two different studies.", "Use only one of them.")
     declared = read_study(profile or "quick") if file is None else study_from_file(file)
     if accelerator is not None:
-        declared = declared.on(accelerator)
+        declared = declared.with_accelerator(accelerator)
     if processes is not None:
-        declared = declared.beside(processes)
+        declared = declared.with_processes(processes)
     run_study(declared, directory or Path("runs") / f"study-{declared.name}", lambda line: print(line, flush=True))
 
 
 @app.command
 def report(directory: Path, /) -> None:
-    """Write a study's report anew from its result files: report.html, report.pdf and report.md.
+    """Write the report of a study again from its result files: report.html, report.pdf and report.md.
 
-    What is missing is said in its place. No weights and no data are read.
+    The report lists missing results in their places. Weights and data are not needed.
 
     Parameters
     ----------
     directory
-        A study's, such as runs/study-quick.
+        The directory of a study, such as runs/study-quick.
     """
     require("report")
     from elman.report.study import write_report
@@ -75,18 +75,18 @@ def report(directory: Path, /) -> None:
 
 @app.command
 def bundle(directory: Path, /, *, name: str, output: Path = Path()) -> None:
-    """Pack a study to be handed in: one zip of code, configuration, results and report.
+    """Pack a study for submission: one zip of code, configuration, results and report.
 
         elman bundle runs/study-quick --name abc123_2
 
     Parameters
     ----------
     directory
-        A study's, such as runs/study-quick.
+        The directory of a study, such as runs/study-quick.
     name
         VUNETID_ASSIGNMENT, such as abc123_2; the zip is NAME.zip.
     output
-        The folder that it is written into.
+        The directory to write it into.
     """
     require("report")
     from elman.bundle import write_bundle

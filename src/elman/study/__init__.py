@@ -1,18 +1,18 @@
-"""A study: steps declared in one file, done in order, each leaving one small result file; and a report of them all.
+"""A study: steps declared in one file and done in order, and a report of their results.
 
-DIRECTORY/study.toml               what was declared
-          study.json               the same, as the report reads it
-          results/STEP.json        what each step found; with these alone a study resumes, and is reported
-          results/STEP/seed-N.*    the same of one seed, and what it said of the test texts
-          hypotheses/STEP.json     what was expected before the test split was opened
-          ledger.json              the opening
-          results.json             the main figures of all
-          language/                languages' own files, as they were
-          runs/STEP-HASH/          a run directory for each training; HASH is of its configuration
+DIRECTORY/study.toml                  the study file
+          study.json                  the same, as the report reads it
+          results/STEP.json           the result of each step; these files suffice to resume and to report a study
+          results/STEP/seed-N.*       the result of one seed, and its probabilities of the test texts
+          preregistrations/STEP.json  the predictions that were written before the test split was opened
+          ledger.json                 the opening of the test split
+          results.json                the main figures of all steps
+          language/                   the files of user-defined languages
+          runs/STEP-HASH/             a run directory for each training; HASH is of its configuration
           report.md  report.html  report.pdf  figures/*.svg
 
-A step is skipped where its result file is there and bears the same digest: that of its own configuration and of the
-digests of the steps that it needs. So a changed configuration repeats exactly what depends on it.
+A step is skipped if its result file has the same digest: of its configuration and of the digests of the steps that it
+needs. So a changed configuration repeats exactly the steps that depend on it.
 """
 
 from elman.study.declaration import Profile, Study, parse_study, read_study, study_from_file

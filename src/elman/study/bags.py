@@ -1,11 +1,11 @@
-"""Classifiers that see which words and pairs of words a text holds, and not their order: what a user would try first.
+"""Bag-of-n-grams classifiers: they see which n-grams a text contains, but not where.
 
 ``majority``
-    The commonest class.
+    Predicts the most frequent class.
 ``nb-svm``
-    Which n-grams a text holds, each times its log-count ratio between the two classes, then a linear model (Wang and
-    Manning, "Baselines and bigrams", ACL 2012). Here logistic regression, which gives probabilities, and no
-    interpolation of the weights.
+    The n-grams that a text contains, each times its log-count ratio between the two classes, then a linear model (Wang
+    and Manning, "Baselines and bigrams", ACL 2012). Here the linear model is logistic regression, which gives
+    probabilities, and the weights are not interpolated.
 ``tf-idf``
     1 + log of each n-gram's count, times its inverse document frequency, scaled to length one; then logistic
     regression.
@@ -27,62 +27,63 @@ from elman.text.sequences import Sequences
 Method = Literal["majority", "nb-svm", "tf-idf"]
 
 Counts = Any
-"""A SciPy matrix in CSR form (texts, n-grams): how often each text holds each."""
+"""A SciPy matrix in CSR form (texts, n-grams): how often each n-gram occurs in each text."""
 
 Predict = Callable[[Counts], LogProbs]
 
-MOST_ITERATIONS = 1_000
+MAX_ITERATIONS = 1_000
 
 
 class Grams:
-    """The n-grams that enough texts hold.
+    """The n-grams that occur in enough training texts.
 
     Parameters
     ----------
     sequences
-        The texts of the training.
+        The training texts.
     vocab_size
-        How many ids there are.
+        The number of token ids.
     longest
-        The most tokens in an n-gram; all from one on are counted.
+        The largest number of tokens in an n-gram; shorter n-grams are counted too.
     least
-        Of how many texts each must be a part.
+        The number of texts that an n-gram must occur in.
     """
 
     def __init__(self, sequences: Sequences, vocab_size: int, longest: int, least: int) -> None:
         if (vocab_size + 1) ** longest >= 2**63:
             raise ConfigError(
-                f"{longest}-grams of {vocab_size:,} ids are too many to be numbered.", "Take shorter ones."
+                f"{longest}-grams of {vocab_size:,} ids are too many to be numbered.", "Use shorter n-grams."
             )
         self._base, self._longest = vocab_size + 1, longest
         rows, keys = self._occurrences(sequences)
-        known, columns = np.unique(keys, return_inverse=True)
-        texts_with = np.bincount(_matrix(rows, columns, (len(sequences), len(known))).indices, minlength=len(known))
-        self._known = known[texts_with >= least]
-        if len(self._known) == 0:
-            raise ConfigError(f"No n-gram is part of {least} texts.", "Ask for fewer.")
+        distinct, columns = np.unique(keys, return_inverse=True)
+        matrix = _matrix(rows, columns, (len(sequences), len(distinct)))
+        self._keys = distinct[np.bincount(matrix.indices, minlength=len(distinct)) >= least]
+        if len(self._keys) == 0:
+            raise ConfigError(f"No n-gram occurs in {least} texts.", "Use a smaller least_texts.")
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._keys)
 
     def counts(self, sequences: Sequences) -> Counts:
-        """Return (texts, n-grams), how often each occurs; others are left out."""
+        """Return (texts, n-grams), how often each occurs; all other n-grams are left out."""
         rows, keys = self._occurrences(sequences)
-        columns = np.minimum(np.searchsorted(self._known, keys), len(self._known) - 1)
-        known = self._known[columns] == keys
-        return _matrix(rows[known], columns[known], (len(sequences), len(self._known)))
+        columns = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        counted = self._keys[columns] == keys
+        return _matrix(rows[counted], columns[counted], (len(sequences), len(self._keys)))
 
     def _occurrences(self, sequences: Sequences) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return of every n-gram in every text the text's number, and a number that is the n-gram's own."""
-        digits = np.concatenate([*sequences]) + 1  # from 1 on, so that no n-gram looks like a shorter one
+        """Return for every n-gram in every text the number of the text, and the key of the n-gram."""
+        digits = np.concatenate([*sequences]) + 1  # from 1 on, so that no n-gram has the key of a shorter one
         rows = np.repeat(np.arange(len(sequences)), sequences.lengths)
         keys = digits
-        found = [(rows, keys)]
+        all_rows, all_keys = [rows], [keys]
         for n in range(2, self._longest + 1):
             keys = keys[:-1] * self._base + digits[n - 1 :]
             inside = rows[: len(keys)] == rows[n - 1 :]
-            found.append((rows[: len(keys)][inside], keys[inside]))
-        return np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])
+            all_rows.append(rows[: len(keys)][inside])
+            all_keys.append(keys[inside])
+        return np.concatenate(all_rows), np.concatenate(all_keys)
 
 
 def _matrix(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> Counts:
@@ -94,26 +95,26 @@ def _matrix(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[in
 
 
 def fit(method: Method, counts: Counts, labels: NDArray[np.int64], classes: int, strength: float) -> Predict:
-    """Train, and return what gives the log-probabilities (texts, classes) of other texts' counts.
+    """Train, and return a function from the counts of other texts to their log-probabilities (texts, classes).
 
     Parameters
     ----------
     counts
-        (texts, n-grams) of the training.
+        (texts, n-grams), of the training texts.
     labels
         (texts,).
     strength
-        How much the data weighs against keeping the weights small: scikit-learn's C.
+        The weight of the data against the penalty on large weights: scikit-learn's C.
 
     Raises
     ------
     ConfigError
-        There are not two classes, or scikit-learn is not installed.
+        The number of classes is not two, or scikit-learn is not installed.
     """
     if method == "majority":
         return _majority(labels, classes)
     if classes != 2:
-        raise ConfigError(f"{method} tells two classes apart, not {classes}.", "Take the method majority.")
+        raise ConfigError(f"{method} needs two classes, not {classes}.", "Use the method majority.")
     return {"nb-svm": _nb_svm, "tf-idf": _tf_idf}[method](counts, labels, strength)
 
 
@@ -148,14 +149,14 @@ def _tf_idf(counts: Counts, labels: NDArray[np.int64], strength: float) -> Predi
 
 def _linear(features: Counts, labels: NDArray[np.int64], strength: float) -> Predict:
     model = _sklearn("linear_model").LogisticRegression(
-        C=strength, solver="liblinear", dual=True, max_iter=MOST_ITERATIONS, random_state=0
+        C=strength, solver="liblinear", dual=True, max_iter=MAX_ITERATIONS, random_state=0
     )
     model.fit(features, labels)
 
     def log_probs(others: Counts) -> LogProbs:
         odds = model.decision_function(others)  # of class 1 against class 0
-        found: LogProbs = -np.logaddexp(0, np.stack([odds, -odds], axis=1)).astype(np.float32)
-        return found
+        result: LogProbs = -np.logaddexp(0, np.stack([odds, -odds], axis=1)).astype(np.float32)
+        return result
 
     return log_probs
 

@@ -1,7 +1,6 @@
 """A step that trains one classifier on one or several seeds, and measures it on validation."""
 
 import base64
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,47 +9,47 @@ from elman.data.dataset import Dataset
 from elman.evaluation import LogProbs, accuracy_and_loss, calibration, confident_mistakes, confusion, predictions
 from elman.statistics import SHARE
 from elman.study.summary import figure_over_seeds, training, training_figures
-from elman.study.work import Work, identity
+from elman.study.work import Figures, SeedOptions, Work, identity
 from elman.text.sequences import Sequences
 
 WORDS_QUOTED = 12
-"""Of a review that is quoted as a mistake."""
+"""The number of words that are quoted of a review that was classified wrongly."""
 
-MOST_ODDS = 60_000.0
-"""The greatest log-odds that are kept; float16 knows none above 65,504."""
+MAX_LOG_ODDS = 60_000.0
+"""The largest log-odds that are saved; float16 ends at 65,504."""
 
 
-def train_classifiers(work: Work) -> dict[str, Any]:
+def train_classifiers(work: Work[SeedOptions]) -> Figures:
     """Train a classifier on each seed and measure it on validation.
 
     Returns
     -------
-    ``summary``: each main figure over the seeds. ``by_seed``: the figures of each run, with every validation text's
-    log-odds (:func:`packed`), so that paired tests and ensembles need no weights.
+    ``summary``: each main figure over the seeds. ``by_seed``: the figures of each run, with the log-odds of every
+    validation text (:func:`packed`), so that paired tests and ensembles do not need the weights.
     """
     dataset = work.dataset()
     val = dataset.split("val")
-    assert val.labels is not None  # what has classes is labelled
+    assert val.labels is not None  # data with classes has labels
 
-    def measure(seed: int) -> dict[str, Any]:
+    def measure(seed: int) -> Figures:
         run = work.trained(seed)
         measured = measured_classifier(predictions(run, val, "reading"), val, dataset)
         return {"seed": seed, "run": run.path.name, **measured, "training": training(run)}
 
-    found = work.seed_by_seed(measure)
-    trainings = [each.pop("training") for each in found]
+    by_seed = work.seed_by_seed(measure)
+    trainings = [figures.pop("training") for figures in by_seed]
     return {
         "data": identity(dataset),
         "class_names": list(dataset.class_names),
         "labels": packed_labels(val.labels),
-        "summary": classifier_summary("val", found),
-        "by_seed": found,
+        "summary": classifier_summary("val", by_seed),
+        "by_seed": by_seed,
         **training_figures(trainings),
     }
 
 
-def measured_classifier(log_probs: LogProbs, sequences: Sequences, dataset: Dataset) -> dict[str, Any]:
-    """Return all figures of a classifier on labelled sequences, with every text's log-odds."""
+def measured_classifier(log_probs: LogProbs, sequences: Sequences, dataset: Dataset) -> Figures:
+    """Return all figures of a classifier on labeled sequences, with every text's log-odds."""
     assert sequences.labels is not None
     return {
         **accuracy_and_loss(log_probs, sequences.labels),
@@ -61,18 +60,19 @@ def measured_classifier(log_probs: LogProbs, sequences: Sequences, dataset: Data
     }
 
 
-def classifier_summary(split: str, found: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the main figures of a classifier over its seeds, named by the split."""
-    chance = found[0]["accuracy_low"], found[0]["accuracy_high"]
-    errors = [each["calibration"]["expected_calibration_error"] for each in found]
+def classifier_summary(split: str, by_seed: list[Figures]) -> Figures:
+    """Return the main figures of a classifier over its seeds; their names begin with the split."""
+    over_texts = by_seed[0]["accuracy_low"], by_seed[0]["accuracy_high"]
+    errors = [figures["calibration"]["expected_calibration_error"] for figures in by_seed]
+    cross_entropies = [figures["cross_entropy_nats"] for figures in by_seed]
     return {
-        f"{split}_accuracy": figure_over_seeds([each["accuracy"] for each in found], chance, SHARE),
-        f"{split}_cross_entropy_nats": figure_over_seeds([each["cross_entropy_nats"] for each in found]),
+        f"{split}_accuracy": figure_over_seeds([figures["accuracy"] for figures in by_seed], over_texts, SHARE),
+        f"{split}_cross_entropy_nats": figure_over_seeds(cross_entropies),
         f"{split}_calibration_error": figure_over_seeds(errors),
     }
 
 
-def _quoted(mistake: dict[str, Any]) -> dict[str, Any]:
+def _quoted(mistake: Figures) -> Figures:
     words = mistake["text"].split()
     more = " …" if len(words) > WORDS_QUOTED else ""
     return {**mistake, "text": " ".join(words[:WORDS_QUOTED]) + more}
@@ -81,10 +81,10 @@ def _quoted(mistake: dict[str, Any]) -> dict[str, Any]:
 def packed(log_probs: LogProbs) -> str:
     """Return log-probabilities (texts, classes) as text.
 
-    What is kept is each class's log-odds against the last one, as float16 in base64: three digits wherever they are,
-    and which class is the more probable survives even near a tie.
+    The text holds the log-odds of each class against the last one, as float16 in base64: three digits at any size, so
+    the more probable class stays the same even near a tie.
     """
-    odds = (log_probs[:, :-1] - log_probs[:, -1:]).clip(-MOST_ODDS, MOST_ODDS)
+    odds = (log_probs[:, :-1] - log_probs[:, -1:]).clip(-MAX_LOG_ODDS, MAX_LOG_ODDS)
     return base64.b64encode(odds.astype("<f2").tobytes()).decode("ascii")
 
 

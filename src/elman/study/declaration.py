@@ -1,34 +1,35 @@
-"""What a study file declares: questions, and the steps that answer each.
+"""The content of a study file: questions, and the steps that answer each of them.
 
 title = "…"
 [bases.reviews.data]            # sections of a run that several steps share
 name = "imdb"
-[fallbacks.reviews.data]        # the same on data that every machine has
+[fallbacks.reviews.data]        # replaces the data of the base on a machine that does not have it
 name = "synth-reviews"
 [[questions]]
 title = "…"
-text = '''…'''                  # Markdown; {{ steps.NAME.figures.… }} names a figure
-base = "reviews"                # of its steps, where they do not say otherwise
+text = '''…'''                  # Markdown; {{ steps.NAME.figures.… }} inserts a figure
+base = "reviews"                # the default of the question's steps; so with every other key of a step
 [[questions.steps]]
 name = "lstm"
 kind = "classifier"             # see elman.study.kinds
 seeds = [0, 1, 2]               # options of the kind
 model = { layer = "lstm" }      # sections of a run
-needs = []                      # steps before it whose results it reads
-from = "search-lstm"            # a step before it whose configuration is taken; of a search, the best that it found
+needs = []                      # earlier steps whose results it reads
+from = "search-lstm"            # an earlier step whose configuration it takes; of a search, that of the best trial
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from elman.config import Accelerator, RunConfig
+from elman.config import Accelerator, RunConfig, Task
 from elman.data.table import READ_FROM
 from elman.errors import ConfigError
 from elman.presets import preset
+from elman.report import former_names
 from elman.report.question_text import filled, steps_in
 from elman.study.kinds import KINDS, Kind
 from elman.tables import build, check_tables, parse_toml
@@ -36,6 +37,8 @@ from elman.tables import build, check_tables, parse_toml
 Profile = Literal["smoke", "quick", "full"]
 FILES: dict[Profile, str] = {"smoke": "smoke.toml", "quick": "quick.toml", "full": "assignment.toml"}
 Tables = dict[str, Any]
+Configs = tuple[RunConfig | None, RunConfig | None]
+"""A configuration, and the one that replaces it if its data is not available."""
 
 SECTIONS = tuple(item.name for item in fields(RunConfig))
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -43,24 +46,24 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to be done.
+    """One step of a study.
 
     Attributes
     ----------
     name
         Its result is ``results/NAME.json``.
     kind
-        One of :data:`elman.study.kinds.KINDS`.
+        A key of :data:`elman.study.kinds.KINDS`.
     options
-        Those of its kind, a dataclass.
+        The options of its kind, a dataclass.
     config, fallback
-        Of its runs, and the same on data that every machine has; None where there is none.
+        The configuration of its runs, and the one that replaces it if its data is not available; None without runs.
     needs
-        Names of earlier steps whose results it reads.
+        The names of the earlier steps whose results it reads.
     source
-        The one among them whose configuration it starts from; "" where its own is whole.
+        The needed step whose configuration it starts from; "" if there is none.
     sections
-        What it changes in that configuration.
+        Its changes to that configuration.
     """
 
     name: str
@@ -72,20 +75,22 @@ class Step:
     source: str = ""
     sections: Tables = field(default_factory=dict)
 
-    def on(self, accelerator: Accelerator) -> "Step":
+    def with_accelerator(self, accelerator: Accelerator) -> "Step":
         """Return the same step with its runs on that device."""
         tables = {"loop": {"accelerator": accelerator}}
-        config, fallback = (each and each.with_tables(tables, self.name) for each in (self.config, self.fallback))
+        config, fallback = _changed((self.config, self.fallback), tables, self.name)
         return replace(self, config=config, fallback=fallback)
 
-    def beside(self, processes: int) -> "Step":
-        """Return the same step with so many of its runs beside each other, where it has several."""
-        return replace(self, options=replace(self.options, processes=processes)) if _several(self.options) else self
+    def with_processes(self, processes: int) -> "Step":
+        """Return the same step with that number of runs at the same time, if its kind has several runs."""
+        if not _has_processes(self.options):
+            return self
+        return replace(self, options=replace(self.options, processes=processes))
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked, and the steps that answer it."""
+    """A question, and the steps that answer it."""
 
     title: str
     text: str
@@ -94,7 +99,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Study:
-    """What a study file declares; ``text`` is the file itself."""
+    """The content of a study file; ``text`` is the file itself."""
 
     name: str
     title: str
@@ -106,13 +111,17 @@ class Study:
         """All steps, in the order in which they are done."""
         return tuple(step for question in self.questions for step in question.steps)
 
-    def on(self, accelerator: Accelerator) -> "Study":
+    def with_accelerator(self, accelerator: Accelerator) -> "Study":
         """Return the same study with all its runs on that device."""
-        return self._with_steps(lambda step: step.on(accelerator))
+        return self._with_steps(lambda step: step.with_accelerator(accelerator))
 
-    def beside(self, processes: int) -> "Study":
-        """Return the same study with so many runs of each step beside each other."""
-        return self._with_steps(lambda step: step.beside(processes))
+    def with_processes(self, processes: int) -> "Study":
+        """Return the same study with that number of runs of each step at the same time."""
+        return self._with_steps(lambda step: step.with_processes(processes))
+
+    def on_fallback(self) -> "Study":
+        """Return the same study with the fallback configurations of its steps."""
+        return self._with_steps(lambda step: replace(step, config=step.fallback or step.config))
 
     def _with_steps(self, change: Callable[[Step], Step]) -> "Study":
         questions = [replace(question, steps=tuple(map(change, question.steps))) for question in self.questions]
@@ -125,17 +134,17 @@ def read_study(profile: Profile) -> Study:
 
 
 def study_from_file(path: Path) -> Study:
-    """Read a study of one's own.
+    """Read a study file.
 
     Raises
     ------
     ConfigError
-        There is no such file, or it declares no study.
+        The file does not exist, or is not a valid study.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as a study ({error}).", "Name a TOML file in UTF-8.") from error
+        raise ConfigError(f"{path} cannot be read as a study ({error}).", "Use a TOML file in UTF-8.") from error
     return parse_study(text, path.stem)
 
 
@@ -145,39 +154,35 @@ def parse_study(text: str, name: str) -> Study:
     Raises
     ------
     ConfigError
-        Something in it is unknown, or cannot be.
+        The text is not a valid study.
     """
     tables = parse_toml(text, name)
-    _known(tables, ("title", "processes", "bases", "fallbacks", "questions"), name)
+    _check_keys(tables, ("title", "processes", "bases", "fallbacks", "questions"), name)
     bases, fallbacks = tables.get("bases", {}), tables.get("fallbacks", {})
-    _known(fallbacks, bases, f"{name} [fallbacks]")
-    processes = tables.get("processes", 1)
-    questions: list[Question] = []
-    for table in (tables, *_tables(tables, "questions", name)):
+    _check_keys(fallbacks, bases, f"{name} [fallbacks]")
+    for table in (tables, *_list_of_tables(tables, "questions", name)):
         for key in ("title", "text"):
             if not isinstance(table.get(key, ""), str):
-                raise ConfigError(f"{name}: the {key} {table[key]!r} is no text.", "Put it into quotes.")
-    earlier: dict[str, Step] = {}
-    for kind, declared in (("bases", bases), ("fallbacks", fallbacks)):
-        check_tables(declared, f"{name} {kind}")
-        for base, sections in declared.items():
+                raise ConfigError(f"{name}: the {key} {table[key]!r} is not a string.", "Put it in quotes.")
+    for kind, shared in (("bases", bases), ("fallbacks", fallbacks)):
+        check_tables(shared, f"{name} {kind}")
+        for base, sections in shared.items():
             check_tables(sections, f"{name} {kind}.{base}")
-    for number, table in enumerate(_tables(tables, "questions", name), start=1):
+    steps: dict[str, Step] = {}
+    questions: list[Question] = []
+    for number, table in enumerate(tables["questions"], start=1):
         where = f"{name}, question {number}"
-        shared = {key: value for key, value in table.items() if key not in ("title", "text", "steps")}
-        steps = []
-        for found in _tables(table, "steps", where):
-            steps.append(_step(shared | found, bases, fallbacks, earlier, where, processes))
-            earlier[steps[-1].name] = steps[-1]
-        filled(table.get("text", ""), {})  # so that a slip is met before hours of work, not behind them
-        questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), tuple(steps)))
+        defaults = {key: value for key, value in table.items() if key not in ("title", "text", "steps")}
+        names = []
+        for own in _list_of_tables(table, "steps", where):
+            step = _step(defaults | own, bases, fallbacks, steps, where, tables.get("processes", 1))
+            steps[step.name] = step
+            names.append(step.name)
+        filled(table.get("text", ""), {})  # reports a mistake in the text now, not after hours of work
+        own_steps = tuple(steps[step_name] for step_name in names)
+        questions.append(Question(table.get("title", f"Question {number}"), table.get("text", ""), own_steps))
     for question in questions:
-        for step in steps_in(question.text):
-            if step not in earlier:
-                raise ConfigError(
-                    f"{name}: the text of {question.title!r} speaks of {step!r}, which is no step.",
-                    f"There are: {', '.join(earlier)}.",
-                )
+        _check_keys(steps_in(question.text), steps, f"{name}, in the text of {question.title!r}")
     return Study(name, tables.get("title", name), tuple(questions), text)
 
 
@@ -188,97 +193,98 @@ def _step(
     where = f"{where}, step {name!r}"
     if not isinstance(name, str) or not NAME.fullmatch(name) or name in earlier:
         raise ConfigError(
-            f"{where}: the name is missing, taken, or no part of a file's name.",
-            "Give every step a name of its own: letters, digits, - and _.",
+            f"{where}: the name is missing, is used twice, or cannot be part of a file name.",
+            "Use a different name for every step, of letters, digits, - and _.",
         )
-    kind = KINDS.get(table.get("kind", ""))
+    kind_name: str = table.get("kind", "")
+    kind_name = former_names.KINDS.get(kind_name, kind_name)
+    kind = KINDS.get(kind_name)
     if kind is None:
-        raise ConfigError(f"{where}: there is no kind {table.get('kind')!r}.", f"There are: {', '.join(KINDS)}.")
+        raise ConfigError(f"{where}: the kind {kind_name!r} is unknown.", f"Use one of {', '.join(KINDS)}.")
     if "base" in table and table["base"] not in bases:
-        raise ConfigError(f"{where}: there is no base {table['base']!r}.", f"There are: {', '.join(bases) or 'none'}.")
+        raise ConfigError(
+            f"{where}: the base {table['base']!r} is unknown.", f"Use one of the bases: {', '.join(bases) or 'none'}."
+        )
     source = table.get("from", "")
-    needs = _needs(table, source, earlier, where)
-    sections = {key: table[key] for key in SECTIONS if key in table}
-    check_tables(sections, where)
-    if source:
-        config, fallback = _taken(kind, earlier[source], sections, where)
-    else:
-        config, fallback = _configured(table, kind, sections, bases, fallbacks, where)
-    for made in (config, fallback):
-        _check_task(made, kind, where)
-    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
-    if _several(kind.options):
-        own.setdefault("processes", processes)
-    options = build(kind.options, own, where)
-    if kind.reads == "source":
-        _check_final(earlier[source], sections, options, where)
-    return Step(name, table["kind"], options, config, fallback, needs, source, sections)
-
-
-def _several(options: Any) -> bool:
-    """Whether steps with these options have several runs, which can be made beside each other."""
-    return any(option.name == "processes" for option in fields(options))
-
-
-def _needs(table: Tables, source: str, earlier: dict[str, Step], where: str) -> tuple[str, ...]:
     needs = tuple(dict.fromkeys([*table.get("needs", []), *([source] if source else [])]))
     for need in needs:
         if need not in earlier:
-            raise ConfigError(f"{where} needs {need!r}, which is no step before it.", "Declare it earlier.")
-    return needs
+            raise ConfigError(
+                f"{where} needs {need!r}, which is not an earlier step.", f"Move {need!r} before it, or add it."
+            )
+    sections = {key: table[key] for key in SECTIONS if key in table}
+    check_tables(sections, where)
+    if source:
+        configs = _source_configs(kind, earlier[source], sections, where)
+    else:
+        configs = _own_configs(table, kind, sections, bases, fallbacks, where)
+    for config in configs:
+        if config is not None and kind.reads not in ("any", "source", config.data.task):
+            raise ConfigError(
+                f"{where} is for {kind.reads}, but its data.task is {config.data.task}.",
+                "Use another kind of step, or other data.",
+            )
+    own = {key: table[key] for key in table if key not in {"name", "kind", "base", "needs", "from", *SECTIONS}}
+    if _has_processes(kind.options):
+        own.setdefault("processes", processes)
+    options = build(kind.options, own, where)
+    if kind.reads == "source":
+        _check_test_evaluation(earlier[source], sections, options, where)
+    return Step(name, kind_name, options, *configs, needs, source, sections)
 
 
-def _configured(
-    table: Tables, kind: Kind, sections: Tables, bases: Tables, fallbacks: Tables, where: str
-) -> tuple[RunConfig | None, RunConfig | None]:
-    """Return the configuration of the step's base and its own sections, and what replaces it where there is no data."""
+def _has_processes(options: Any) -> bool:
+    """Return whether steps with these options have several runs, which can run at the same time."""
+    return any(option.name == "processes" for option in fields(options))
+
+
+def _own_configs(table: Tables, kind: Kind, sections: Tables, bases: Tables, fallbacks: Tables, where: str) -> Configs:
+    """Return the configuration of the step's base and its own sections, and its fallback."""
     base = table.get("base")
     if kind.reads == "source":
-        raise ConfigError(f"{where}: it is not said which model it is of.", 'Add from = "STEP".')
+        raise ConfigError(f"{where} does not name the model that it evaluates.", 'Add from = "STEP".')
     if kind.reads is None:
         if sections:
-            raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Leave it out.")
+            raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Remove it.")
         return None, None
     task = None if kind.reads == "any" else kind.reads
     layers = [*([bases[base]] if base else []), sections]
     config = _config(layers, task, where)
-    fallback = None
-    if base in fallbacks:
-        plain = [layer | {"data": _of_any_data(layer.get("data", {}))} for layer in layers]
-        fallback = _config([*plain, fallbacks[base]], task, where)
-    return config, fallback
+    if base not in fallbacks:
+        return config, None
+    general = [layer | {"data": _general_options(layer.get("data", {}))} for layer in layers]
+    return config, _config([*general, fallbacks[base]], task, where)
 
 
-def _of_any_data(options: Tables) -> Tables:
-    """Leave out what one kind of data alone reads: what replaces it may be another."""
+def _general_options(options: Tables) -> Tables:
+    """Return the options without those that apply only to one source of data: the fallback may be another source."""
     return {name: value for name, value in options.items() if not any(name in names for names in READ_FROM.values())}
 
 
-def _check_final(source: Step, sections: Tables, options: Any, where: str) -> None:
+def _check_test_evaluation(source: Step, sections: Tables, options: Any, where: str) -> None:
     if sections:
         raise ConfigError(
-            f"{where}: what is tested is what {source.name} is, and nothing else ({next(iter(sections))}).",
-            f"Leave it out, or change {source.name} before the test split is opened.",
+            f"{where} evaluates {source.name} as it is, so it cannot change its {next(iter(sections))}.",
+            f"Remove it, or change {source.name} before the test split is opened.",
         )
-    if source.kind == "yardstick" and len(options.seeds) > 1:
-        raise ConfigError(f"{where}: a yardstick comes out the same whatever the seed.", "Give it one seed.")
+    if source.kind == "baseline" and len(options.seeds) > 1:
+        raise ConfigError(f"{where}: a baseline gives the same result for every seed.", "Use one seed.")
 
 
-def _taken(kind: Kind, source: Step, sections: Tables, where: str) -> tuple[RunConfig | None, RunConfig | None]:
+def _source_configs(kind: Kind, source: Step, sections: Tables, where: str) -> Configs:
     """Return the configurations of an earlier step, changed by the step's own sections."""
     if kind.reads is None or source.config is None:
-        raise ConfigError(f"{where} cannot take its configuration from {source.name!r}.", "Leave out from.")
-    found = [config and config.with_tables(sections, where) for config in (source.config, source.fallback)]
-    return found[0], found[1]
+        raise ConfigError(f"{where} cannot take its configuration from {source.name!r}.", "Remove from.")
+    return _changed((source.config, source.fallback), sections, where)
 
 
-def _check_task(config: RunConfig | None, kind: Kind, where: str) -> None:
-    if config is not None and kind.reads not in ("any", "source", config.data.task):
-        raise ConfigError(f"{where} is for {kind.reads}, and its data.task is {config.data.task}.", "Change either.")
+def _changed(configs: Configs, tables: Tables, where: str) -> Configs:
+    config, fallback = (config and config.with_tables(tables, where) for config in configs)
+    return config, fallback
 
 
-def _config(layers: list[Tables], task: Any, where: str) -> RunConfig:
-    """Return the preset of the data that the layers name, changed by one after the other."""
+def _config(layers: list[Tables], task: Task | None, where: str) -> RunConfig:
+    """Return the preset of the data that the layers name, changed by each of them in turn."""
     data: Tables = {}
     for layer in layers:
         data |= layer.get("data", {})
@@ -288,14 +294,14 @@ def _config(layers: list[Tables], task: Any, where: str) -> RunConfig:
     return config
 
 
-def _tables(table: Tables, name: str, where: str) -> list[Tables]:
-    found = table.get(name)
-    if not isinstance(found, list) or not found or not all(isinstance(item, dict) for item in found):
-        raise ConfigError(f"The study {where} has no [[{name}]].", "See docs/study.md for what a study file holds.")
-    return found
+def _list_of_tables(table: Tables, name: str, where: str) -> list[Tables]:
+    tables = table.get(name)
+    if not isinstance(tables, list) or not tables or not all(isinstance(item, dict) for item in tables):
+        raise ConfigError(f"The study {where} has no [[{name}]].", "See docs/study.md for the format of a study file.")
+    return tables
 
 
-def _known(given: Any, known: Any, where: str) -> None:
-    for name in given:
-        if name not in known:
-            raise ConfigError(f"The study {where} cannot be read: {name!r} is unknown.", f"Known: {', '.join(known)}.")
+def _check_keys(keys: Iterable[str], allowed: Iterable[str], where: str) -> None:
+    for key in keys:
+        if key not in allowed:
+            raise ConfigError(f"The study {where}: {key!r} is unknown.", f"Use one of {', '.join(allowed)}.")

@@ -1,9 +1,8 @@
-"""Steps on the data alone: what it holds, and what its lengths cost in padding."""
+"""Steps on the data alone: what it contains, and how much padding its lengths cost."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,11 @@ from numpy.typing import NDArray
 from elman.data.describe import describe
 from elman.languages.facts import facts
 from elman.seeding import numpy_generator
-from elman.study.work import Work, check_some, identity
+from elman.study.work import Figures, NoOptions, Work, check_not_empty, identity
 from elman.text.batching import Batches, Plan
 
 QUANTILES = 50
-"""Steps in which the distribution of the lengths is kept."""
+"""The number of quantiles that describe the distribution of the lengths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,18 +24,18 @@ class PaddingOptions:
     batch_sizes: list[int] = field(default_factory=lambda: [1, 4, 16, 64, 256])
     """Sequences in a batch."""
     seed: int = 0
-    """Of the drawing, and of the noise with which lengths are sorted."""
+    """Seeds the random batches, and the noise with which lengths are sorted."""
 
     def __post_init__(self) -> None:
-        check_some("batch_sizes", self.batch_sizes)
+        check_not_empty("batch_sizes", self.batch_sizes)
 
 
-def describe_data(work: Work) -> dict[str, Any]:
-    """Count what the data holds, and of a formal language say what is known of it."""
+def describe_data(work: Work[NoOptions]) -> Figures:
+    """Return the counts of the data, and for a formal language its entropy and other facts."""
     dataset = work.dataset()
     lengths = {name: _quantiles(part.lengths) for name, part in dataset.splits.items()}
-    source = Path(dataset.source).name  # results are published; where the data lies concerns nobody
-    described: dict[str, Any] = {**describe(dataset), "source": source, "length_quantiles": lengths}
+    source = Path(dataset.source).name  # results are published, so they hold no path of this machine
+    described: Figures = {**describe(dataset), "source": source, "length_quantiles": lengths}
     if dataset.language is not None:
         described["language"] = facts(dataset.language)
         train = Counter(ids.tobytes() for ids in dataset.split("train"))
@@ -51,13 +50,13 @@ def _quantiles(lengths: NDArray[np.int64]) -> list[int]:
     return [int(length) for length in np.quantile(lengths, np.linspace(0, 1, QUANTILES + 1), method="nearest")]
 
 
-def measure_padding(work: Work) -> dict[str, Any]:
-    """Measure how much of the batches is padding, by their size: drawn at random, and sorted by length."""
+def measure_padding(work: Work[PaddingOptions]) -> Figures:
+    """Measure the share of padding by batch size, for random batches and for batches sorted by length."""
     sequences, seed = work.dataset().split("train"), work.options.seed
     rows = []
     for size in work.options.batch_sizes:
         batches = Batches(sequences, replace(work.config.batches, batch_size=size), seed)
-        random = _drawn(len(sequences), size, seed)
+        random = _random_batches(len(sequences), size, seed)
         rows.append(
             {
                 "batch_size": size,
@@ -76,7 +75,7 @@ def measure_padding(work: Work) -> dict[str, Any]:
     }
 
 
-def _drawn(count: int, size: int, seed: int) -> Plan:
-    """Put sequences into batches as they come, whatever their length."""
+def _random_batches(count: int, size: int, seed: int) -> Plan:
+    """Return batches of randomly ordered sequences, whatever their lengths."""
     order = numpy_generator(seed, "padding by batch size").permutation(count)
     return np.split(order, range(size, count, size))

@@ -1,4 +1,8 @@
-"""The kinds of steps by name. A new kind is a function from :class:`Work` to figures, its options, and a line here."""
+"""The kinds of steps by name.
+
+A new kind is a file with its options and a function from :class:`Work` to figures, and one entry in :data:`KINDS`. Its
+part of the report is in :mod:`elman.report`.
+"""
 
 import tomllib
 from typing import Any, Literal, NamedTuple
@@ -6,16 +10,17 @@ from typing import Any, Literal, NamedTuple
 import tomli_w
 
 from elman.config import RunConfig, Task
+from elman.study.baselines import BaselineOptions, measure_baseline
 from elman.study.classifiers import train_classifiers
 from elman.study.comparing import CompareOptions, compare
 from elman.study.describing import PaddingOptions, describe_data, measure_padding
 from elman.study.ensembles import combine
-from elman.study.finals import measure_finally, write_hypothesis
 from elman.study.language_models import LanguageModelOptions, train_language_models
+from elman.study.preregistration import write_preregistration
 from elman.study.recurrences import RecurrenceOptions, measure_recurrence
 from elman.study.searching import SearchOptions, search
+from elman.study.test_evaluation import evaluate_on_test
 from elman.study.work import Measure, NoOptions, SeedOptions
-from elman.study.yardsticks import YardstickOptions, measure_yardstick
 
 
 class Kind(NamedTuple):
@@ -24,23 +29,26 @@ class Kind(NamedTuple):
     Attributes
     ----------
     work
-        Does the step; its figures are ready for JSON.
+        Does the step and returns its figures, ready for JSON.
     options
-        A dataclass: what the kind can be told, beside the sections of a run.
+        A dataclass of its options, which a study file sets beside the sections of a run.
     reads
-        What it takes: a run's configuration for this task ("any" for whatever the data is, "source" for that of
-        another step), or None where it reads other steps' results alone.
+        The configuration that it takes: that of a run for this task, of a run for "any" task, or that of its "source",
+        another step. None if it reads only the results of other steps.
     sections
-        The sections of that configuration which its figures follow from; a change elsewhere does not repeat it.
+        The sections of that configuration that its figures depend on. A change in another section does not repeat it.
+    group
+        The part of ``results.json`` that holds its main figures; None if it has none there.
     """
 
     work: Measure
     options: Any
     reads: Task | Literal["any", "source"] | None
     sections: tuple[str, ...] = ()
+    group: Literal["classification", "language_models"] | None = None
 
     def configuration(self, config: RunConfig | None) -> str | None:
-        """Return those sections as TOML, or None where it takes none; the device is left out: it repeats no step."""
+        """Return those sections as TOML, without the device, which repeats no step; None without a configuration."""
         if config is None:
             return None
         tables = tomllib.loads(config.to_toml())
@@ -54,13 +62,13 @@ WHOLE_RUN = ("data", "batches", "model", "optim", "loop")
 KINDS: dict[str, Kind] = {
     "data": Kind(describe_data, NoOptions, "any", ("data",)),
     "padding": Kind(measure_padding, PaddingOptions, "any", ("data", "batches")),
-    "classifier": Kind(train_classifiers, SeedOptions, "classification", WHOLE_RUN),
-    "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN),
-    "yardstick": Kind(measure_yardstick, YardstickOptions, "classification", ("data",)),
+    "classifier": Kind(train_classifiers, SeedOptions, "classification", WHOLE_RUN, "classification"),
+    "language-model": Kind(train_language_models, LanguageModelOptions, "language-model", WHOLE_RUN, "language_models"),
+    "baseline": Kind(measure_baseline, BaselineOptions, "classification", ("data",), "classification"),
     "search": Kind(search, SearchOptions, "any", WHOLE_RUN),
-    "hypothesis": Kind(write_hypothesis, NoOptions, None),
-    "final": Kind(measure_finally, SeedOptions, "source", WHOLE_RUN),
-    "ensemble": Kind(combine, NoOptions, None),
+    "preregistration": Kind(write_preregistration, NoOptions, None),
+    "test-evaluation": Kind(evaluate_on_test, SeedOptions, "source", WHOLE_RUN, "classification"),
+    "ensemble": Kind(combine, NoOptions, None, (), "classification"),
     "recurrence": Kind(measure_recurrence, RecurrenceOptions, None),
     "comparison": Kind(compare, CompareOptions, None),
 }

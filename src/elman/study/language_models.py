@@ -1,9 +1,8 @@
-"""A step that trains one language model on one or several seeds, grades it, and holds it to longer strings."""
+"""A step that trains one language model on one or several seeds, grades its samples, and tests it on longer strings."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from elman.config import LENGTH_FACTORS, SamplingConfig
 from elman.data.dataset import Dataset
@@ -16,10 +15,10 @@ from elman.languages.base import END
 from elman.runs import Run
 from elman.statistics import SHARE
 from elman.study.summary import figure_over_seeds, training, training_figures
-from elman.study.work import SeedOptions, Work, check_positive, check_some, identity
+from elman.study.work import Figures, SeedOptions, Work, check_not_empty, check_positive, identity
 
 TOKENS_SHOWN = 45
-"""Of a sample; of one that went wrong, this many before that, and a third after."""
+"""The number of tokens of a sample that are shown; at most this many before the first error, and a third after it."""
 
 FRESH = ("cross_entropy_nats", "floor_nats_per_token")
 SHARES = ("grammatical", "in_support", "equal_counts", "cut_off", "novel", "words_trained_on")
@@ -27,66 +26,66 @@ SHARES = ("grammatical", "in_support", "equal_counts", "cut_off", "novel", "word
 
 @dataclass(frozen=True, kw_only=True)
 class LanguageModelOptions(SeedOptions):
-    """How often it is trained, and what is asked of it; all but the seeds and the samples for formal languages."""
+    """How it is trained and measured; texts of no known language use only the seeds and the shown samples."""
 
     graded_samples: int = 10_000
-    """Samples that are judged, at each temperature."""
+    """The number of samples that are graded, at each temperature."""
     fresh_strings: int = 20_000
-    """Strings that the excess is measured on."""
+    """The number of new strings that the excess is measured on."""
     by_temperature: bool = True
-    """Judge samples at other temperatures than 1 too."""
+    """Also grade samples at temperatures other than 1."""
     length_factors: list[int] = field(default_factory=lambda: [*LENGTH_FACTORS])
-    """Hold it to strings so many times as long as those of training; none leaves this out."""
+    """Measure it on strings that are longer than the training strings by these factors; an empty list skips this."""
     prompts: list[str] = field(default_factory=list)
-    """Judge as many samples that begin so."""
+    """For each of these, also grade samples that begin with it."""
     shown_samples: int = 10
-    """Samples that the report shows, at each of the temperatures below."""
+    """The number of samples that the report shows, at each of the temperatures below."""
     shown_temperatures: list[float] = field(default_factory=lambda: [0.5, 1.0, 1.5])
-    """Temperatures of those."""
+    """The temperatures of those samples."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("graded_samples", "fresh_strings", "shown_samples"):
             check_positive(name, [getattr(self, name)])
         check_positive("length_factors", self.length_factors)
-        check_some("shown_temperatures", self.shown_temperatures)
+        check_not_empty("shown_temperatures", self.shown_temperatures)
 
 
-def train_language_models(work: Work) -> dict[str, Any]:
+def train_language_models(work: Work[LanguageModelOptions]) -> Figures:
     """Train a language model on each seed and measure it.
 
     Returns
     -------
-    ``summary``: each main figure over the seeds. ``by_seed``: what the runs' grades were; ``temperatures`` and
-    ``generalisation`` (rows of means over the seeds); ``samples`` and ``samples_by_epoch`` of the first run.
+    ``summary``: each main figure over the seeds. ``by_seed``: the grades of each run; ``temperatures`` and
+    ``generalisation``: rows of means over the seeds; ``samples`` and ``samples_by_epoch``: those of the first run.
     """
     dataset = work.dataset()
-    found = work.seed_by_seed(lambda seed: _measured(work.trained(seed), dataset, work.options))
-    figures: dict[str, Any] = {
+    runs = work.seed_by_seed(lambda seed: _measured(work.trained(seed), dataset, work.options))
+    figures: Figures = {
         "data": identity(dataset),
-        **training_figures([each["training"] for each in found]),
-        "samples_by_epoch": found[0]["samples_by_epoch"],
-        "samples": found[0]["samples"],
+        **training_figures([run["training"] for run in runs]),
+        "samples_by_epoch": runs[0]["samples_by_epoch"],
+        "samples": runs[0]["samples"],
     }
     if dataset.language is None:
-        return figures | _likelihoods(found)
-    graded = [each["grade"] for each in found]
-    figures["prompts"] = [_prompted(rows) for rows in zip(*(each["prompts"] for each in found), strict=True)]
-    further = [each["generalisation"] for each in found if each["generalisation"] is not None]
-    figures["generalisation"] = rows_over_runs(further) if further else None
+        return figures | _likelihoods(runs)
+    grades = [run["grade"] for run in runs]
+    figures["prompts"] = [_prompted(rows) for rows in zip(*(run["prompts"] for run in runs), strict=True)]
+    generalisations = [run["generalisation"] for run in runs if run["generalisation"] is not None]
+    figures["generalisation"] = rows_over_runs(generalisations) if generalisations else None
     if work.options.by_temperature:
         figures["temperatures"] = [
             {"temperature": rows[0]["temperature"], **_shares(rows)}
-            for rows in zip(*(each["by_temperature"] for each in found), strict=True)
+            for rows in zip(*(run["by_temperature"] for run in runs), strict=True)
         ]
-    figures["by_seed"] = [{name: each[name] for name in ("seed", "run", "grade")} for each in found]
-    figures["samples_judged"] = sum(grade["samples"] for grade in graded)
-    return figures | {"summary": _summary(graded)}
+    figures["by_seed"] = [{name: run[name] for name in ("seed", "run", "grade")} for run in runs]
+    figures["samples_judged"] = sum(grade["samples"] for grade in grades)
+    return figures | {"summary": _summary(grades)}
 
 
-def _measured(run: Run, dataset: Dataset, options: LanguageModelOptions) -> dict[str, Any]:
-    """Return all that is kept of one run."""
-    figures: dict[str, Any] = {
+def _measured(run: Run, dataset: Dataset, options: LanguageModelOptions) -> Figures:
+    """Return all figures of one run."""
+    figures: Figures = {
         "seed": run.config.loop.seed,
         "run": run.path.name,
         "training": training(run),
@@ -95,120 +94,120 @@ def _measured(run: Run, dataset: Dataset, options: LanguageModelOptions) -> dict
     }
     if dataset.language is None:
         return figures | {"val": _without(evaluate(run, "val"), "run")}
-    found = grade(run, options.graded_samples, strings=options.fresh_strings, by_temperature=options.by_temperature)
+    grades = grade(run, options.graded_samples, strings=options.fresh_strings, by_temperature=options.by_temperature)
     return figures | {
-        "grade": _without(found, "run", "by_temperature"),
-        "by_temperature": found.get("by_temperature"),
+        "grade": _without(grades, "run", "by_temperature"),
+        "by_temperature": grades.get("by_temperature"),
         "prompts": [
             _without(grade(run, options.graded_samples, prompt=prompt, strings=1), "run") for prompt in options.prompts
         ],
-        "generalisation": _generalised(run, options.length_factors),
+        "generalisation": _generalization(run, options.length_factors),
     }
 
 
-def _summary(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    fresh = [found["fresh"] for found in graded]
-    summary = {name: figure_over_seeds([found[name] for found in fresh]) for name in FRESH}
-    excesses = [found["excess_nats_per_token"] for found in fresh]
-    least = min(0.0, *excesses)  # the mean over strings is never negative, a sample's may be by a little
+def _summary(grades: Sequence[Figures]) -> Figures:
+    fresh = [grade["fresh"] for grade in grades]
+    summary = {name: figure_over_seeds([strings[name] for strings in fresh]) for name in FRESH}
+    excesses = [strings["excess_nats_per_token"] for strings in fresh]
+    least = min(0.0, *excesses)  # the expected excess is never negative, but that of a sample of strings can be
     summary["excess_nats_per_token"] = figure_over_seeds(
         excesses, (fresh[0]["excess_low"], fresh[0]["excess_high"]), (least, math.inf)
     )
-    summary |= _shares(graded)
+    summary |= _shares(grades)
     for name in ("total_variation", "total_variation_perfect"):
-        summary[name] = figure_over_seeds([found["lengths"][name] for found in graded])
+        summary[name] = figure_over_seeds([grade["lengths"][name] for grade in grades])
     return summary
 
 
-def _shares(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found = {}
+def _shares(grades: Sequence[Figures]) -> Figures:
+    figures = {}
     for name in SHARES:
-        if name in graded[0]["shares"]:
-            shares = [each["shares"][name] for each in graded]
-            chance = shares[0]["low"], shares[0]["high"]
-            found[f"{name}_share"] = figure_over_seeds([share["value"] for share in shares], chance, SHARE)
-    return found
+        if name in grades[0]["shares"]:
+            shares = [grade["shares"][name] for grade in grades]
+            over_samples = shares[0]["low"], shares[0]["high"]
+            figures[f"{name}_share"] = figure_over_seeds([share["value"] for share in shares], over_samples, SHARE)
+    return figures
 
 
-def _likelihoods(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of a language whose law nobody knows: cross-entropy on validation alone."""
+def _likelihoods(runs: Sequence[Figures]) -> Figures:
+    """Return the figures of texts that no known language generated: the cross-entropy on validation."""
     return {
         "summary": {
-            f"val_{name}": figure_over_seeds([each["val"][name] for each in found])
+            f"val_{name}": figure_over_seeds([run["val"][name] for run in runs])
             for name in ("cross_entropy_nats", "bits_per_token", "perplexity")
         },
-        "by_seed": [{name: each[name] for name in ("seed", "run", "val")} for each in found],
+        "by_seed": [{name: run[name] for name in ("seed", "run", "val")} for run in runs],
     }
 
 
-def _prompted(graded: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    prompt = graded[0]["prompt"]
-    return {"prompt": prompt, "symbols": len(prompt), "samples": graded[0]["samples"], **_shares(graded)}
+def _prompted(grades: Sequence[Figures]) -> Figures:
+    prompt = grades[0]["prompt"]
+    return {"prompt": prompt, "symbols": len(prompt), "samples": grades[0]["samples"], **_shares(grades)}
 
 
-def _generalised(run: Run, factors: Sequence[int]) -> dict[str, Any] | None:
-    """Return the rows of :func:`generalize`; None where the language knows no such strings."""
+def _generalization(run: Run, factors: Sequence[int]) -> Figures | None:
+    """Return the rows of :func:`generalize`; None if the language has no such strings."""
     try:
         return _without(generalize(run, factors), "run") if factors else None
     except LanguageError:
         return None
 
 
-def _written(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the ten samples of an epoch, as they were printed, and what became of them."""
+def _written(entry: Figures) -> Figures:
+    """Return the ten samples that were printed after an epoch, and how many of them were correct."""
     shown = [sample if len(sample) <= TOKENS_SHOWN else sample[:TOKENS_SHOWN] + " …" for sample in entry["val_shown"]]
     return {"epoch": entry["epoch"], "shown": shown, "first_ten": entry.get("val_first_ten")}
 
 
-def _samples(run: Run, dataset: Dataset, options: LanguageModelOptions) -> list[dict[str, Any]]:
-    shown = []
-    for seed, temperature in enumerate(options.shown_temperatures):  # of one seed they would look alike
-        how = SamplingConfig(temperature=temperature, max_new_tokens=run.config.loop.max_new_tokens, seed=seed)
-        written = write(run, options.shown_samples, how)["samples"]
-        strings = [_marked(sample, dataset.language) for sample in written]
-        shown.append({"temperature": temperature, "strings": strings})
-    return shown
+def _samples(run: Run, dataset: Dataset, options: LanguageModelOptions) -> list[Figures]:
+    groups = []
+    for seed, temperature in enumerate(options.shown_temperatures):  # with the same seed they would be similar
+        config = SamplingConfig(temperature=temperature, max_new_tokens=run.config.loop.max_new_tokens, seed=seed)
+        samples = write(run, options.shown_samples, config)["samples"]
+        strings = [_marked(sample, dataset.language) for sample in samples]
+        groups.append({"temperature": temperature, "strings": strings})
+    return groups
 
 
-def _marked(sample: dict[str, Any], law: Language | None) -> dict[str, Any]:
-    """Return a sample in three parts: what is right, the first token that is not, and what comes after it."""
+def _marked(sample: Figures, law: Language | None) -> Figures:
+    """Return a sample in three parts: the possible tokens, the first impossible one, and the rest."""
     if law is None:
         text = sample["text"]
         shown = text if len(text) <= 4 * TOKENS_SHOWN else text[: 4 * TOKENS_SHOWN] + " …"
         return {"right": shown, "wrong": "", "rest": "", "cut_off": sample["cut_off"]}
     tokens = [*law.from_text(sample["text"])]
-    place = first_impossible(law, tokens)
-    blank = "" if law.by_character else " "
-    right, wrong, rest = tokens[:place], tokens[place : place + 1], tokens[place + 1 :]
-    if place > TOKENS_SHOWN:
+    position = first_impossible(law, tokens)
+    separator = "" if law.by_character else " "
+    right, wrong, rest = tokens[:position], tokens[position : position + 1], tokens[position + 1 :]
+    if position > TOKENS_SHOWN:
         right = ["…", *right[-TOKENS_SHOWN:]]
     if len(rest) > TOKENS_SHOWN // 3:
         rest = [*rest[: TOKENS_SHOWN // 3], "…"]
-    ends_wrong = place == len(tokens) and not sample["cut_off"] and not law.in_support(tokens)
+    ends_wrong = position == len(tokens) and not sample["cut_off"] and not law.in_support(tokens)
     return {
-        "right": blank.join(right),
-        "wrong": END if ends_wrong else blank.join(wrong),
-        "rest": blank.join(rest),
+        "right": separator.join(right),
+        "wrong": END if ends_wrong else separator.join(wrong),
+        "rest": separator.join(rest),
         "cut_off": sample["cut_off"],
         "grammatical": sample["grammatical"],
     }
 
 
 def first_impossible(law: Language, tokens: Sequence[str]) -> int:
-    """Return the place of the first token that the generator could not have written; ``len(tokens)`` where all could.
+    """Return the position of the first token that the language cannot generate, or ``len(tokens)`` if there is none.
 
     >>> from elman.languages import language
     >>> first_impossible(language("brackets"), "())(")
     2
     """
     reader = law.reader()
-    for place, token in enumerate(tokens):
-        following = reader.read(token) if reader.distribution().get(token, 0.0) > 0 else None
-        if following is None:
-            return place
-        reader = following
+    for position, token in enumerate(tokens):
+        next_reader = reader.read(token) if reader.distribution().get(token, 0.0) > 0 else None
+        if next_reader is None:
+            return position
+        reader = next_reader
     return len(tokens)
 
 
-def _without(figures: dict[str, Any], *names: str) -> dict[str, Any]:
+def _without(figures: Figures, *names: str) -> Figures:
     return {name: value for name, value in figures.items() if name not in names}

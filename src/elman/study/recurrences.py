@@ -40,7 +40,7 @@ class RecurrenceOptions:
         check_positive("batch_size, tokens, size and turns", [self.batch_size, self.tokens, self.size, self.turns])
 
 
-def measure_recurrence(work: Work) -> dict[str, Any]:
+def measure_recurrence(work: Work[RecurrenceOptions]) -> dict[str, Any]:
     """Compare the fast Elman network with the plain one and with torch's, time it, and show what omissions do.
 
     Returns

@@ -1,4 +1,4 @@
-"""The seeds of a step beside each other, in several processes of one machine."""
+"""Training several seeds of a step at the same time, in several processes of one machine."""
 
 from dataclasses import replace
 from functools import partial
@@ -10,55 +10,54 @@ from elman.files import try_lock
 from elman.pretraining import pretrain
 from elman.processes import run_in_processes
 from elman.progress import Report
-from elman.study.work import Datasets, Measure, SeedOptions, Work
+from elman.study.work import Datasets, Figures, Measure, SeedOptions, Work
 
-CONTINUE = "Continue with the same elman study."
+CONTINUE = "Use the same elman study command to continue."
 
 
-def measured(work: Work, measure: Measure) -> dict[str, Any]:
-    """Return the figures of a step; its seeds are measured beside each other, where its options say so.
+def measured(work: Work[Any], measure: Measure) -> Figures:
+    """Return the figures of a step; with ``processes`` above 1 its seeds are measured at the same time.
 
     Parameters
     ----------
     work
         The step.
     measure
-        Does the work of its kind.
+        The function of its kind.
 
     Raises
     ------
     Interrupted
-        By Ctrl-C or a signal to end; each seed goes on from where it was.
+        After Ctrl-C or a termination signal; each seed can be continued.
     ElmanError
-        What one of the processes met.
+        The error of one of the processes.
     """
     options = work.options
-    if not isinstance(options, SeedOptions) or (beside := min(options.processes, len(options.seeds))) == 1:
+    if not isinstance(options, SeedOptions) or (processes := min(options.processes, len(options.seeds))) == 1:
         return measure(work)
-    there = {seed: kept["seconds"] for seed in options.seeds if (kept := work.kept(seed)) is not None}
-    missing = [seed for seed in options.seeds if seed not in there]
-    work.earlier.append(sum(there.values()) / beside)
+    seconds = {seed: saved["seconds"] for seed in options.seeds if (saved := work.saved_seed(seed)) is not None}
+    missing = [seed for seed in options.seeds if seed not in seconds]
+    work.earlier_seconds.append(sum(seconds.values()) / processes)
     if missing:
-        if work.configuration is not None:
-            pretrain(work.configuration, work.dataset(), work.report)  # on all threads, while nothing runs beside it
-        every_seed = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
-        run_in_processes(
-            min(options.processes, len(missing)), partial(_take_seeds, every_seed, measure), work.report, CONTINUE
-        )
-    return measure(replace(work, earlier=[]))  # all are kept now; their time was this one's
+        if work.configuration is not None:  # pretrain on all threads, before the processes share them
+            pretrain(work.configuration, work.dataset(), work.report)
+        shared = replace(work, options=replace(options, seeds=missing), report=print, datasets=Datasets())
+        processes = min(options.processes, len(missing))
+        run_in_processes(processes, partial(_measure_free_seeds, shared, measure), work.report, CONTINUE)
+    return measure(replace(work, earlier_seconds=[]))  # all seeds are saved now, and this call measured their time
 
 
-def _take_seeds(work: Work, measure: Measure, report: Report) -> None:
-    """Do one seed after the other that nobody else is at."""
+def _measure_free_seeds(work: Work[SeedOptions], measure: Measure, report: Report) -> None:
+    """Measure one after the other the seeds that no other process measures."""
     torch.set_num_threads(1)
     for seed in work.options.seeds:
         lock = try_lock(work.directory / "runs" / f"{work.name}-{seed}.lock")
         if lock is None:
             continue
         try:
-            if work.kept(seed) is None:
-                one = replace(work.options, seeds=[seed], processes=1)
-                measure(replace(work, options=one, report=partial(_report, report, seed)))
+            if work.saved_seed(seed) is None:
+                single = replace(work.options, seeds=[seed], processes=1)
+                measure(replace(work, options=single, report=partial(_report, report, seed)))
         finally:
             lock.release()
 

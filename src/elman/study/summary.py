@@ -1,55 +1,55 @@
-"""Figures of several runs as one: means with their intervals, and curves small enough to be kept."""
+"""Figures over several runs: means with their intervals, and learning curves reduced to few points."""
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
 
 from elman.runs import Run
 from elman.statistics import over_seeds
+from elman.study.work import Figures
 
 CURVE_POINTS = 100
-"""Points that a curve over steps is kept with, each the mean of as many neighbours."""
+"""The number of points that a curve over steps is reduced to; each is the mean of neighboring steps."""
 
 Interval = tuple[float, float]
 
 
 def figure_over_seeds(
     values: Sequence[float],
-    chance: Interval | None = None,
+    over_texts: Interval | None = None,
     bounds: Interval = (-np.inf, np.inf),
-) -> dict[str, Any]:
+) -> Figures:
     """Return the mean over runs of different seeds, its 95% interval, and the range.
 
     Parameters
     ----------
     values
         One for each run.
-    chance
-        The 95% interval of a single run's figure over the texts that it was measured on. It stands in where there is
-        one run; of several, the interval is Student's over their seeds.
+    over_texts
+        The 95% interval of a single run's figure over the texts that it was measured on. It is used if there is only
+        one run; with several runs the interval is Student's t interval over seeds.
     bounds
-        The least and the greatest that the figure can be; no interval goes beyond.
+        The smallest and the largest possible value; the interval ends there.
 
     Returns
     -------
-    ``mean``, ``low``, ``high``, ``least``, ``most``, the ``values`` themselves, and ``interval``: over "seeds" or over
-    "texts"; one run of which no ``chance`` is known has no interval, and its ends are None.
+    ``mean``, ``low``, ``high``, ``least``, ``most``, ``values``, and ``interval``: over "seeds" or over "texts". One
+    run without ``over_texts`` has no interval: ``low``, ``high`` and ``interval`` are None.
     """
-    spread: dict[str, Any] = over_seeds(values, bounds)
+    spread: Figures = over_seeds(values, bounds)
     interval = "seeds" if len(values) > 1 else None
-    if len(values) == 1 and chance:
-        (spread["low"], spread["high"]), interval = chance, "texts"
+    if len(values) == 1 and over_texts:
+        (spread["low"], spread["high"]), interval = over_texts, "texts"
     return spread | {"interval": interval, "values": list(values)}
 
 
-def training(run: Run) -> dict[str, Any]:
-    """Return what is kept of a training: how long, how fast, its curves."""
+def training(run: Run) -> Figures:
+    """Return the duration, the speed and the curves of a training."""
     summary = run.result("training")
     history = [_numbers(entry) for entry in run.metrics("epoch")]
-    for entry, spent in zip(history, accumulate(entry["seconds"] for entry in history), strict=True):
-        entry["seconds_so_far"] = spent
+    for entry, seconds in zip(history, accumulate(entry["seconds"] for entry in history), strict=True):
+        entry["seconds_so_far"] = seconds
     limit = run.config.optim.grad_clip_norm
     norms = [entry["grad_norm"] for entry in run.metrics("step")]
     return {
@@ -65,25 +65,25 @@ def training(run: Run) -> dict[str, Any]:
     }
 
 
-def training_figures(trainings: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return what trainings have together: how long, how fast, their curves and the means of these over seeds."""
-    clipped = [found["clipped_share"] for found in trainings]
+def training_figures(trainings: Sequence[Figures]) -> Figures:
+    """Return the duration, the speed and the curves of several trainings, and the means of these over seeds."""
+    clipped = [entry["clipped_share"] for entry in trainings]
     return {
         "parameters": trainings[0]["parameters"],
-        **{name: sorted({found[name] for found in trainings}) for name in ("device", "threads", "precision")},
-        "best_epochs": [found["best_epoch"] for found in trainings],
-        "epochs_trained": [found["epochs_trained"] for found in trainings],
+        **{name: sorted({entry[name] for entry in trainings}) for name in ("device", "threads", "precision")},
+        "best_epochs": [entry["best_epoch"] for entry in trainings],
+        "epochs_trained": [entry["epochs_trained"] for entry in trainings],
         "pretraining": trainings[0].get("pretraining"),
-        "seconds": figure_over_seeds([found["seconds"] for found in trainings]),
-        "tokens_per_second": figure_over_seeds([found["tokens_per_second"] for found in trainings]),
+        "seconds": figure_over_seeds([entry["seconds"] for entry in trainings]),
+        "tokens_per_second": figure_over_seeds([entry["tokens_per_second"] for entry in trainings]),
         "grad_clip_norm": trainings[0]["grad_clip_norm"],
         "clipped_share": None if None in clipped else float(np.mean(clipped)),
-        "epochs": _mean_history([found["epochs"] for found in trainings]),
-        "curves": [{name: found[name] for name in ("seed", "epochs", "steps")} for found in trainings],
+        "epochs": _mean_history([entry["epochs"] for entry in trainings]),
+        "curves": [{name: entry[name] for name in ("seed", "epochs", "steps")} for entry in trainings],
     }
 
 
-def _numbers(entry: dict[str, Any]) -> dict[str, float]:
+def _numbers(entry: Figures) -> dict[str, float]:
     return {
         name: _rounded(value)
         for name, value in entry.items()
@@ -91,8 +91,8 @@ def _numbers(entry: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def _mean_history(histories: Sequence[Sequence[dict[str, float]]]) -> list[dict[str, Any]]:
-    """Return for each epoch the mean, least and most of every figure; of the runs that came so far."""
+def _mean_history(histories: Sequence[Sequence[dict[str, float]]]) -> list[Figures]:
+    """Return for each epoch the mean, least and most of every figure, over the runs that reached that epoch."""
     means = []
     for epoch in range(max(map(len, histories))):
         entries = [history[epoch] for history in histories if len(history) > epoch]
@@ -109,7 +109,7 @@ def _mean_history(histories: Sequence[Sequence[dict[str, float]]]) -> list[dict[
 
 
 def _steps(run: Run) -> dict[str, list[float]]:
-    """Return loss and gradient norm by step, in at most CURVE_POINTS means of neighbours."""
+    """Return loss and gradient norm by step, in at most CURVE_POINTS means of neighboring steps."""
     entries, epochs = run.metrics("step"), run.metrics("epoch")
     ends = [0, *(entry["step"] for entry in epochs)]
     columns = {

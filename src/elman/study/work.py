@@ -1,4 +1,4 @@
-"""What a step is given to work with: its options, its data, what it needs of earlier steps, a place for its runs."""
+"""What a kind of step works with: its options, its data, the results that it needs, and a place for its runs."""
 
 import hashlib
 import shutil
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from elman.config import DataConfig, RunConfig, with_seed
 from elman.data.dataset import Dataset
@@ -19,18 +19,20 @@ from elman.progress import Report
 from elman.runs import Run
 from elman.training import train
 
-Measure = Callable[["Work"], dict[str, Any]]
-"""What a kind of step does: from the work to its figures."""
+Figures = dict[str, Any]
+"""What a step measured, ready for JSON."""
+
+OptionsT_co = TypeVar("OptionsT_co", covariant=True)
 
 
 class Datasets:
-    """Opens data, and keeps the last one open: steps beside each other mostly read the same."""
+    """Opens data and keeps the last dataset open, because consecutive steps mostly read the same one."""
 
     def __init__(self) -> None:
         self._last: tuple[DataConfig, Dataset] | None = None
 
     def open(self, config: DataConfig) -> Dataset:
-        """Open what ``config`` names."""
+        """Open the data that ``config`` names."""
         if self._last is None or self._last[0] != config:
             self._last = config, open_dataset(config)
         return self._last[1]
@@ -38,7 +40,7 @@ class Datasets:
 
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
-    """What a step does follows from its configuration, or from the steps that it needs."""
+    """The options of a step that follows from its configuration, or from the steps that it needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +48,9 @@ class SeedOptions:
     """How often a model is trained."""
 
     seeds: list[int] = field(default_factory=lambda: [0])
-    """A run for each."""
+    """One run for each seed."""
     processes: int = 1
-    """That train beside each other, each on one thread unless the configuration says otherwise."""
+    """Runs that train at the same time, each on one thread unless the configuration sets ``threads``."""
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds)
@@ -56,107 +58,109 @@ class SeedOptions:
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[OptionsT_co]):
     """A step that is to be done.
 
     Attributes
     ----------
     name
-        The step's.
+        The name of the step.
     options
-        Those of its kind.
+        The options of its kind.
     configuration
-        Of its runs; None where its kind has none.
+        The configuration of its runs; None if its kind has none.
     needs
         The results of the steps that it needs, by name.
     directory
-        The study's.
+        The directory of the study.
     report
-        What to do with the lines that say how it goes.
+        Called with each line of progress.
     datasets
         Opens data.
-    source
-        The step among the needs whose configuration was taken; "" where none was.
     unit
-        A digest of all that the figures of one seed follow from, but the seed.
+        A digest of everything that the figures of one seed depend on, except the seed.
+    source
+        The needed step whose configuration this step takes; "" if there is none.
     """
 
     name: str
-    options: Any
+    options: OptionsT_co
     configuration: RunConfig | None
-    needs: dict[str, dict[str, Any]]
+    needs: dict[str, Figures]
     directory: Path
     report: Report
     datasets: Datasets = field(default_factory=Datasets)
     unit: str = ""
     source: str = ""
-    earlier: list[float] = field(default_factory=list)
-    """Seconds that seeds and trials took which were done in an earlier sitting."""
+    earlier_seconds: list[float] = field(default_factory=list)
+    """The durations of seeds and trials that an earlier call finished."""
 
     @property
     def config(self) -> RunConfig:
         """The configuration of its runs."""
-        assert self.configuration is not None  # asked by kinds that have one
+        assert self.configuration is not None  # only kinds with a configuration ask for it
         return self.configuration
 
     def dataset(self) -> Dataset:
-        """Open the step's data."""
+        """Open the data of the step."""
         return self.datasets.open(self.config.data)
 
-    def seed_by_seed(self, measure: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    def seed_by_seed(self: "Work[SeedOptions]", measure: Callable[[int], Figures]) -> list[Figures]:
         """Return the figures of each seed, ready for JSON.
 
-        They are kept in ``results/STEP/seed-SEED.json`` as they come, with the time and the machine; what is there is
-        not measured again, whichever other seeds there are. So whatever happens costs one seed at most.
+        Each seed is saved in ``results/STEP/seed-SEED.json`` as soon as it is measured, with its duration and the
+        machine. A saved seed is not measured again, so an interruption costs at most one seed.
         """
         return [self._seed(seed, measure) for seed in self.options.seeds]
 
     def seed_path(self, seed: int, ending: str = "json") -> Path:
-        """Where what is kept of a seed is."""
+        """Return the path of a file that holds results of one seed."""
         return self.directory / "results" / self.name / f"seed-{seed}.{ending}"
 
-    def kept(self, seed: int) -> dict[str, Any] | None:
-        """Return what is kept of a seed, if it is there, of this unit and data, and its probabilities lie beside it."""
+    def saved_seed(self, seed: int) -> Figures | None:
+        """Return the saved result of a seed, if it is complete and of this configuration and this data."""
         try:
-            found: dict[str, Any] = read_json(self.seed_path(seed))
-            figures, _ = found["figures"], found["seconds"]
-            whole = "probabilities" not in figures or figures["probabilities"] == sha256(self.seed_path(seed, "npy"))
-            same = (found["unit"], found["data"]) == (self.unit, self._checksum())
-            return found if whole and same else None
+            saved: Figures = read_json(self.seed_path(seed))
+            figures, _ = saved["figures"], saved["seconds"]
+            complete = "probabilities" not in figures or figures["probabilities"] == sha256(self.seed_path(seed, "npy"))
+            same = (saved["unit"], saved["data"]) == (self.unit, self.dataset().fingerprint)
+            return saved if complete and same else None
         except (DataError, OSError, KeyError, TypeError):
-            return None  # it is not there, or was torn
+            return None  # the file is missing or damaged
 
-    def _seed(self, seed: int, measure: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-        path, kept = self.seed_path(seed), self.kept(seed)
-        if kept is not None:
-            self.earlier.append(kept["seconds"])
+    def _seed(self, seed: int, measure: Callable[[int], Figures]) -> Figures:
+        path, saved = self.seed_path(seed), self.saved_seed(seed)
+        if saved is not None:
+            self.earlier_seconds.append(saved["seconds"])
             self.report(f"done already: seed {seed}, {path}")
-            figures: dict[str, Any] = kept["figures"]
+            figures: Figures = saved["figures"]
             return figures
         started = time.monotonic()
         figures = measure(seed)
-        spent = time.monotonic() - started
-        kept = {"unit": self.unit, "data": self._checksum(), "seconds": spent, "machine": machine(), "figures": figures}
-        write_json(path, kept)
+        result = {"unit": self.unit, "data": self.dataset().fingerprint, "seconds": time.monotonic() - started}
+        write_json(path, {**result, "machine": machine(), "figures": figures})
         return figures
 
-    def _checksum(self) -> str:
-        return self.dataset().fingerprint
+    def trained(
+        self: "Work[SeedOptions]", seed: int, config: RunConfig | None = None, dataset: Dataset | None = None
+    ) -> Run:
+        """Return a finished run of that seed; a finished run that still has its weights is not trained again.
 
-    def trained(self, seed: int, config: RunConfig | None = None, dataset: Dataset | None = None) -> Run:
-        """Return a finished run of that seed; what is trained already, and has its weights, is not trained again.
-
-        ``config`` and ``dataset`` stand in for the step's own.
+        ``config`` and ``dataset`` replace those of the step.
         """
         config, dataset = with_seed(config or self.config, seed), dataset or self.dataset()
         path = self.directory / "runs" / f"{self.name}-{_digest(config, dataset)}"
         if (path / "config.toml").exists() and not (path / "vocab.json").exists():
             shutil.rmtree(path)  # its weights were dropped
         run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
-        several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
-        self.report(f"{'trained already' if run.finished else 'training'}: {path}{several}")
+        seed_of_several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
+        self.report(f"{'trained already' if run.finished else 'training'}: {path}{seed_of_several}")
         train(run, dataset, self.report, start=pretrain(run.config, dataset, self.report))
         return run
+
+
+Measure = Callable[[Work[Any]], Figures]
+"""The function of a kind of step: it does the work and returns the figures."""
 
 
 def sha256(path: Path) -> str:
@@ -164,8 +168,8 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def identity(dataset: Dataset) -> dict[str, Any]:
-    """Return which data it was, and how many sequences each split has."""
+def identity(dataset: Dataset) -> Figures:
+    """Return what identifies the data, and the number of sequences in each split."""
     return {
         "name": dataset.name,
         "level": dataset.level,
@@ -176,8 +180,10 @@ def identity(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def texts_of(figures: dict[str, Any]) -> tuple[str, str, str | None]:
-    """Return what two steps share that measured on the same texts in the same order (they lie by lengths in tokens).
+def texts_of(figures: Figures) -> tuple[str, str, str | None]:
+    """Return a value that is equal for two steps if they measured the same texts in the same order.
+
+    The level is part of it, because texts are ordered by their length in tokens.
 
     Parameters
     ----------
@@ -188,27 +194,27 @@ def texts_of(figures: dict[str, Any]) -> tuple[str, str, str | None]:
 
 
 def check_seeds(seeds: list[int]) -> None:
-    """Refuse seeds of which a mean over runs cannot be made.
+    """Refuse seeds that no mean over runs can be taken of.
 
     Raises
     ------
     ConfigError
-        There is none, one is negative, or one stands twice.
+        The list is empty, or holds a negative or a repeated seed.
     """
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"The seeds cannot be {seeds}.", "Give one or more, each once, such as [0, 1, 2].")
+        raise ConfigError(f"The seeds cannot be {seeds}.", "Use one or more different seeds, such as [0, 1, 2].")
 
 
-def check_some(name: str, values: Sequence[float]) -> None:
-    """Refuse a list that is empty, or holds a number that is not above zero.
+def check_not_empty(name: str, values: Sequence[float]) -> None:
+    """Refuse an empty list, and a number in it that is not above zero.
 
     Raises
     ------
     ConfigError
-        It is, or does.
+        The list is refused.
     """
     if not values:
-        raise ConfigError(f"{name} cannot be empty.", "Give one number or more.")
+        raise ConfigError(f"{name} cannot be empty.", "Use one or more numbers.")
     check_positive(name, values)
 
 
@@ -218,10 +224,10 @@ def check_positive(name: str, values: Sequence[float]) -> None:
     Raises
     ------
     ConfigError
-        One is not.
+        One of them is not above zero.
     """
     if any(not value > 0 for value in values):
-        raise ConfigError(f"{name} cannot be {list(values)}.", "Give numbers above zero.")
+        raise ConfigError(f"{name} cannot be {list(values)}.", "Use numbers above zero.")
 
 
 def _digest(config: RunConfig, dataset: Dataset) -> str:
