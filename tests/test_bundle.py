@@ -62,7 +62,7 @@ def test_a_valid_name_is_accepted(smoke_study: Path, tmp_path: Path, name: str) 
 
 
 def test_an_unfinished_study_is_not_bundled(own_study: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no study's directory"):
+    with pytest.raises(RunError, match="is not a study"):
         write_bundle(tmp_path, "abc123_2", tmp_path / "out")
     (own_study / "report.pdf").unlink()
     with pytest.raises(RunError, match=r"lacks report\.pdf"):
