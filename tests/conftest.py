@@ -22,7 +22,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from elman import cli, progress
+from elman import cli
 from elman.config import RunConfig
 from elman.data.dataset import Dataset
 from elman.data.table import open_dataset
@@ -39,6 +39,7 @@ REAL_IMDB = os.environ.get("ELMAN_IMDB", "")
 THREADS = max(1, 2 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 POSTGRES = os.environ.get("ELMAN_POSTGRES", "")
 os.environ["OMP_NUM_THREADS"] = str(THREADS)  # for the processes that a test starts
+os.environ["ELMAN_PROGRESS"] = "off"  # its lines depend on the speed of the machine; a test that reads them sets it
 
 POSITIVE = "A great film, it moved me.<br /><br />The cast is GREAT and the story holds number {}!"
 NEGATIVE = "A terrible film, it bored me.<br />The cast is wooden & the story falls apart, number {}."
@@ -61,12 +62,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ELMAN_CACHE", str(cache))
     monkeypatch.delenv("ELMAN_IMDB", raising=False)
     return cache
-
-
-@pytest.fixture(autouse=True)
-def no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Print no progress, however slow the machine is; a test of the progress sets the times itself."""
-    monkeypatch.setattr(progress, "SECONDS_BEFORE_FIRST_LINE", float("inf"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -220,13 +220,22 @@ def test_nobody_waits_for_what_is_finished(pretrained: RunConfig, dataset: Datas
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ({"model": {"layer": "mlp"}, "loop": {"pretrain_epochs": 1}}, "An mlp looks at no other token"),
-        ({"model": {"layer": "mlp"}, "data": {"task": "pretraining"}}, "An mlp looks at no other token"),
-        ({"model": {"bidirectional": True, "num_layers": 2}, "loop": {"pretrain_epochs": 1}}, "The second of several"),
-        ({"data": {"task": "language-model"}, "loop": {"pretrain_epochs": 1}}, "--pretrain-epochs is for classifiers"),
-        ({"data": {"task": "pretraining"}, "loop": {"pretrain_epochs": 1}}, "--pretrain-epochs is for classifiers"),
-        ({"data": {"task": "pretraining"}, "model": {"word_dropout": 0.1}}, "drops none"),
-        ({"data": {"task": "pretraining"}, "model": {"pooling": "mean"}}, "pools none"),
+        ({"model": {"layer": "mlp"}, "loop": {"pretrain_epochs": 1}}, "An mlp cannot be pretrained"),
+        ({"model": {"layer": "mlp"}, "data": {"task": "pretraining"}}, "An mlp cannot be pretrained"),
+        (
+            {"model": {"bidirectional": True, "num_layers": 2}, "loop": {"pretrain_epochs": 1}},
+            "Several bidirectional layers cannot",
+        ),
+        (
+            {"data": {"task": "language-model"}, "loop": {"pretrain_epochs": 1}},
+            "--pretrain-epochs applies only to classifiers",
+        ),
+        (
+            {"data": {"task": "pretraining"}, "loop": {"pretrain_epochs": 1}},
+            "--pretrain-epochs applies only to classifiers",
+        ),
+        ({"data": {"task": "pretraining"}, "model": {"word_dropout": 0.1}}, "--word-dropout applies only to"),
+        ({"data": {"task": "pretraining"}, "model": {"pooling": "mean"}}, "--pooling applies only to classifiers"),
         ({"loop": {"pretrain_epochs": 0}}, "--pretrain-epochs must be 1 or more"),
     ],
     ids=str,

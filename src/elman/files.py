@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from elman.errors import DataError, RunError
+from elman.errors import DataError, RunError, reason
 
 STALE_SECONDS = 24 * 3600.0
 """A temporary file of this age belongs to a process that no longer runs."""
@@ -124,7 +124,8 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON ({error}).", "Remove it and create it again.") from error
+        problem = f"{path} cannot be read as JSON ({reason(error)})."
+        raise DataError(problem, "Remove it and create it again.") from error
 
 
 def append_line(path: Path, line: str) -> None:

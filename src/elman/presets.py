@@ -1,7 +1,7 @@
-"""What a configuration starts from: sizes and rates that suit the data and the task.
+"""The default configurations: sizes and learning rates that suit the data and the task.
 
-A formal language has ten symbols and a review fifty thousand words; no one default serves both. What is said on the
-command line goes before what stands here, and the run's ``config.toml`` holds the outcome.
+A formal language has about ten symbols and reviews have fifty thousand different words, so one set of defaults cannot
+serve both. Options on the command line replace values of the preset; the run's ``config.toml`` holds the result.
 """
 
 from typing import Any
@@ -50,32 +50,32 @@ PRETRAINING: dict[str, dict[str, Any]] = {
     "optim": {"learning_rate": 0.004},
     "loop": {"keep": "last"},
 }
-"""Little is dropped: there is far more text than labels."""
+"""Dropout is low, because there is far more text than labels."""
 
 
 def preset(name: str, task: Task | None = None, level: Level | None = None) -> RunConfig:
-    """Return the configuration that suits a data set.
+    """Return the default configuration of a data set.
 
     Parameters
     ----------
     name
         The data set.
     task
-        What to train; the default is language-model for a formal language, classification for all else.
+        What to train; the default is language-model for a formal language and classification for all other data.
     level
         What a token is.
 
     Raises
     ------
     ConfigError
-        A classifier of the strings of a formal language, which have no classes.
+        The task is classification, but the strings of a formal language have no classes.
     """
     tables: dict[str, dict[str, Any]] = {}
     if is_language(name):
         if task == "classification":
             raise ConfigError(
-                f"The strings of {name} have no classes, so no classifier can be trained on them.",
-                "Take a language model, the default for a formal language.",
+                f"A classifier cannot be trained on {name}: the strings of a formal language have no classes.",
+                "Leave out --task to train a language model.",
             )
         tables = FORMAL_LANGUAGE
         level = level or language(name).level
@@ -84,5 +84,5 @@ def preset(name: str, task: Task | None = None, level: Level | None = None) -> R
     elif task == "pretraining":
         tables = PRETRAINING
     config = RunConfig.from_tables(tables, "preset")
-    named: dict[str, Any] = {"name": name} | ({"task": task} if task else {}) | ({"level": level} if level else {})
-    return config.with_tables({"data": named}, "preset")
+    data: dict[str, Any] = {"name": name} | ({"task": task} if task else {}) | ({"level": level} if level else {})
+    return config.with_tables({"data": data}, "preset")

@@ -1,9 +1,10 @@
-"""How far, how fast, how long still: shown for anything that takes more than two seconds.
+"""Progress of long work: how much is done, how fast, and how long the rest will take.
 
-On a terminal a bar that moves; elsewhere (a log file, CI) a line now and then. It writes to standard error, so that
-standard output holds results alone.
+On a terminal it is a moving bar; elsewhere (a log file, CI) a line after two seconds and then every half minute. It is
+written to standard error, so that standard output holds only results. ``ELMAN_PROGRESS=off`` switches it off.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,13 +12,22 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 Report = Callable[[str], None]
-"""What to do with a line that says how it goes."""
+"""A function that takes a line on how the work is going."""
 
+SWITCH = "ELMAN_PROGRESS"
 SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BEFORE_FIRST_LINE = 2.0
+SECONDS_BEFORE_ESTIMATE = 5.0
+SHARE_BEFORE_ESTIMATE = 0.02
+"""Below this share of the work, and before these seconds, the speed is too uncertain to estimate the remaining time."""
+
+
+def switch_off() -> None:
+    """Show no progress in this process and in those that it starts."""
+    os.environ[SWITCH] = "off"
 
 
 class Meter:
@@ -26,11 +36,11 @@ class Meter:
     Parameters
     ----------
     description
-        What is being done: "epoch 2/4".
+        The work: "epoch 2/4".
     total
-        How many units there are in all.
+        The number of units.
     unit
-        What is counted, in the plural: "tokens". The speed is shown in these a second.
+        The name of a unit, in the plural: "tokens". The speed is shown in units per second.
     """
 
     def __init__(self, description: str, total: int, unit: str) -> None:
@@ -39,9 +49,10 @@ class Meter:
         self.unit = unit
         self.done = 0
         self.figures = ""
+        self._is_on = os.environ.get(SWITCH) != "off"
         self._started = time.monotonic()
         self._next_line = self._started + SECONDS_BEFORE_FIRST_LINE
-        self._bar = _bar() if sys.stderr.isatty() else None
+        self._bar = _bar() if self._is_on and sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -56,28 +67,36 @@ class Meter:
             self._bar.stop()
 
     def advance(self, units: int, **figures: float) -> None:
-        """Count ``units`` as done; show ``figures`` (a name and a number each) beside them."""
+        """Count ``units`` as done, and show ``figures`` (a name and a number each)."""
         self.done += units
-        shown = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items()]
-        self.figures = "  ".join([*shown, f"{self.speed:,.0f} {self.unit}/s"])
+        if not self._is_on:
+            return
+        named = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items()]
+        self.figures = "  ".join([*named, f"{self.speed:,.0f} {self.unit}/s", *self._remaining()])
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, figures=self.figures)
         elif time.monotonic() >= self._next_line and self.done < self.total:
             self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
-            print(self._line(), file=sys.stderr, flush=True)
+            print(f"{self.description}  {self.done / self.total:4.0%}  {self.figures}", file=sys.stderr, flush=True)
 
     @property
     def speed(self) -> float:
-        """Units a second since the start."""
-        return self.done / max(time.monotonic() - self._started, 1e-9)
+        """Units per second since the start."""
+        return self.done / self._elapsed
 
-    def _line(self) -> str:
-        left = f"{seconds((self.total - self.done) / self.speed)} left" if self.done else "no end in sight yet"
-        return f"{self.description}  {self.done / self.total:4.0%}  {self.figures}  {left}"
+    @property
+    def _elapsed(self) -> float:
+        return max(time.monotonic() - self._started, 1e-9)
+
+    def _remaining(self) -> list[str]:
+        is_early = self._elapsed < SECONDS_BEFORE_ESTIMATE and self.done < SHARE_BEFORE_ESTIMATE * self.total
+        if is_early or not self.done or self.done >= self.total:
+            return []
+        return [f"{seconds((self.total - self.done) / self.speed)} left"]
 
 
 def seconds(duration: float) -> str:
-    """Write a duration in seconds as a person would: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    """Return a duration in seconds as a person writes it: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     if duration < 9.95:
         return f"{duration:.1f} s"
     whole = round(duration)
@@ -94,7 +113,6 @@ def _bar() -> Progress:
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         TextColumn("{task.fields[figures]}"),
-        TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     )

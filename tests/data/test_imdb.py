@@ -211,7 +211,7 @@ def test_missing_path_is_refused(tmp_path: Path) -> None:
 def test_unknown_data_sets_and_levels_are_refused(archive: Path) -> None:
     with pytest.raises(ConfigError, match="no data set 'imbd'"):
         open_dataset(DataConfig(name="imbd"))
-    with pytest.raises(ConfigError, match="no level 'char'"):
+    with pytest.raises(ConfigError, match="--level applies only to IMDb"):
         open_dataset(DataConfig(name="negation", level="char"))
     with pytest.raises(TestSplitLocked):
         opened(archive).split("test")
@@ -407,7 +407,7 @@ def test_unknown_films_cannot_be_held_out(make_archive: Callable[..., Path], rev
     one = dict.fromkeys(addresses(random.Random(0)), b"http://film/1\n" * 20)
     with pytest.raises(DataError, match="too few films"):
         opened(make_archive(reviews | one, "other.tar.gz"), hold_out="films")
-    with pytest.raises(ConfigError, match="--hold-out is for imdb"):
+    with pytest.raises(ConfigError, match="--hold-out applies only to IMDb"):
         open_dataset(DataConfig(name="negation", hold_out="films"))
 
 

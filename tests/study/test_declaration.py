@@ -73,8 +73,8 @@ STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
         (STEP + "kind = 'padding'\nbatch_sizes = []", "batch_sizes cannot be empty"),
         (STEP + "kind = 'baseline'\nstrengths = []", "strengths cannot be empty"),
         (STEP + "kind = 'language-model'\nshown_temperatures = []", "shown_temperatures cannot be empty"),
-        (STEP + "kind = 'classifier'\ndata = { name = 'brackets' }", "The strings of brackets have no classes"),
-        (STEP + "kind = 'baseline'\ndata = { name = 'brackets' }", "The strings of brackets have no classes"),
+        (STEP + "kind = 'classifier'\ndata = { name = 'brackets' }", "strings of a formal language have no classes"),
+        (STEP + "kind = 'baseline'\ndata = { name = 'brackets' }", "strings of a formal language have no classes"),
         (STEP + "kind = 'classifier'\ndata = { task = 'pretraining' }", "its data.task is pretraining"),
         (
             "[[questions]]\nsteps = [{ name = 'a', kind = 'language-model', data = { name = 'brackets' } },"
@@ -90,7 +90,7 @@ STEP = '[[questions]]\n[[questions.steps]]\nname = "a"\n'
         ),
         (
             STEP + "kind = 'language-model'\ndata = { name = 'brackets' }\nmodel = { layer = 'mlp' }",
-            "no language model",
+            "cannot be a language model",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from elman import cli
 from elman.config import ModelName, RunConfig
 from elman.errors import ConfigError
-from elman.options import command_line, given_tables
+from elman.options import command_line, passed_tables
 from elman.presets import preset
 from elman.tuning import Choice, Range, default_space, parse_space
 from elman.tuning.database import distributions
@@ -111,13 +111,13 @@ def test_a_space_that_cannot_be_read_is_refused(tables: dict[str, Any], message:
         ({"optim": {"learning_rates": [0.1, 0.2]}}, "unknown field 'learning_rates'"),
         ({"model": {"top_dropout": {"low": 0.0, "high": 1.0}}}, "--top-dropout must be at least 0 and below 1"),
         ({"model": {"hidden_size": ["many", 8]}}, "hidden_size cannot be 'many'"),
-        ({"model": {"layer": ["mlp", "lstm"], "bidirectional": [False, True]}}, "An mlp reads no direction"),
+        ({"model": {"layer": ["mlp", "lstm"], "bidirectional": [False, True]}}, "--model mlp cannot be bidirectional"),
         (
             {
                 "model": {"layer": ["gru"], "bidirectional": [False, True], "num_layers": [1, 2]},
                 "loop": {"pretrain_epochs": [1]},
             },
-            "several layers that read both ways",
+            "Several bidirectional layers",
         ),
     ],
 )
@@ -156,4 +156,4 @@ def test_the_command_line_makes_the_configuration(config: RunConfig, seed: int) 
     _, bound, _ = cli.app.parse_args(arguments, exit_on_error=False, print_error=False)
     options = bound.arguments["options"]
     start = cli.apps.preset_of(bound.args[0], options.data)
-    assert start.with_tables(given_tables(options), "test") == wanted
+    assert start.with_tables(passed_tables(options), "test") == wanted

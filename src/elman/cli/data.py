@@ -1,6 +1,6 @@
 """``elman data``."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -10,20 +10,44 @@ from elman.errors import ConfigError
 from elman.options import DataOptions
 
 
+@data_app.command(name="list")
+def list_data(*, json: Json = False) -> None:
+    """List the data sets: what they are, and whether they are on this machine.
+
+    IMDb is downloaded when it is first used, unless ``--imdb`` or the environment variable ELMAN_IMDB names it. All
+    other data sets are generated.
+
+    Parameters
+    ----------
+    json
+        Print the list as JSON.
+    """
+    from elman.data.table import listed
+
+    show_figures({"datasets": listed()}, _print_list, json)
+
+
+def _print_list(figures: dict[str, Any]) -> None:
+    for row in figures["datasets"]:
+        absent = "" if row["available"] else " (not on this machine yet)"
+        print(f"{row['name']:<14} {row['description']}{absent}")
+
+
 @data_app.command
 def info(
     data: str, /, *, options: Annotated[DataOptions, Parameter(name="*")] = NO_DATA_OPTIONS, json: Json = False
 ) -> None:
-    """Count what a data set holds: texts, tokens, lengths, classes, duplicates within and across splits.
+    """Count texts, tokens, lengths, classes, and duplicates within and across splits.
 
-    Of IMDb also how many reviews of validation, and of the test, tell of a film that is trained on.
+    For IMDb, also count the reviews in validation and test that are about a film in training.
 
     Parameters
     ----------
     data
         The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
+        ``elman data list`` describes them.
     json
-        Print the counts for a program to read.
+        Print the counts as JSON.
     """
     from elman.data.describe import describe
     from elman.report.terminal import print_description
@@ -38,21 +62,23 @@ def show(
     /,
     *,
     split: SplitName = "train",
-    final: bool = False,
+    final: Annotated[bool, Parameter(negative="", show_default=False)] = False,
     options: Annotated[DataOptions, Parameter(name="*")] = NO_DATA_OPTIONS,
 ) -> None:
-    """Print one text as tokens, as ids, and as it was written.
+    """Print one text: its label, its tokens, their ids, and the original.
 
     Parameters
     ----------
     data
         The data set: imdb, synth-reviews, negation, a formal language (brackets, dyck:k=2,p=0.4), or its .toml file.
+        ``elman data list`` describes them.
     index
-        Which one, from 0. IMDb's reviews go from short to long; generated ones, and strings of a language, as drawn.
+        The number of the text; the first is 0. Reviews of IMDb are sorted from short to long; generated reviews and
+        strings of a language are in the order in which they were drawn.
     split
         The part of the data.
     final
-        Look at the test split; the ledger records it.
+        Confirm that a text of the test split may be shown. The ledger records it.
     """
     from elman.data.ledger import record_opening
     from elman.text.tokenize import text_of
@@ -60,7 +86,7 @@ def show(
     dataset = named_dataset(data, options)
     sequences = dataset.split(split, final=final)
     if not 0 <= index < len(sequences):
-        raise ConfigError(f"{data} has no {split} text {index}.", f"It has 0 to {len(sequences) - 1}.")
+        raise ConfigError(f"{data} has no {split} text {index}.", f"Use 0 to {len(sequences) - 1}.")
     if split == "test":
         record_opening(dataset.name, dataset.checksum, f"elman data show {data} {index}", "", warn)
     ids = sequences[index].tolist()

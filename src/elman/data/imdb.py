@@ -90,9 +90,21 @@ def find_entry(source: str | None) -> Path:
         if not path.exists():
             raise DataError(f"There is no IMDb archive at {name}.", "Pass the path of one with --imdb or ELMAN_IMDB.")
         return _entry_of(unpacked(path) if path.is_dir() else path)
-    paths = cache_root().glob("imdb/[!.]*/source.json")  # a name with a dot is an entry that is being prepared
-    entries = [path.parent for path in paths if read_json(path)["checksum"] == CONTENT]
+    entries = _published_entries()
     return max(entries, key=lambda entry: entry.name.endswith(f"-{FORMAT}")) if entries else _entry_of(download())
+
+
+def is_here() -> bool:
+    """Return whether IMDb can be opened without a download."""
+    if name := os.environ.get("ELMAN_IMDB"):
+        return Path(name).expanduser().exists()
+    return bool(_published_entries())
+
+
+def _published_entries() -> list[Path]:
+    """Return the cache entries of the published reviews."""
+    paths = cache_root().glob("imdb/[!.]*/source.json")  # a name with a dot is an entry that is being prepared
+    return [path.parent for path in paths if read_json(path)["checksum"] == CONTENT]
 
 
 def validation_places(size: int, count: int = VALIDATION_REVIEWS, seed: int = VALIDATION_SEED) -> NDArray[np.bool_]:

@@ -7,7 +7,6 @@ from itertools import chain
 
 from elman.config import DataConfig, SplitName
 from elman.data.dataset import Dataset
-from elman.errors import ConfigError
 from elman.languages import Language, String, language
 from elman.seeding import derive
 from elman.text.sequences import Sequences
@@ -35,15 +34,7 @@ def open_language(config: DataConfig) -> Dataset:
     ------
     LanguageError
         There is no such language.
-    ConfigError
-        An option would take the strings away from their law.
     """
-    for name in ("vocab_size", "max_length"):
-        if getattr(config, name) is not None:
-            raise ConfigError(
-                f"--{name.replace('_', '-')} would change the law that the strings of a language have.",
-                "Take --max-symbols for short strings.",
-            )
     law = law_of(config)
     train = law.sample(config.strings, random.Random(config.data_seed))
     if config.folds is None:
@@ -52,12 +43,6 @@ def open_language(config: DataConfig) -> Dataset:
         val = train[config.fold :: config.folds]
         train = [string for i, string in enumerate(train) if i % config.folds != config.fold]
     drawn: dict[SplitName, list[String]] = {"train": train, "val": val}
-    if config.level != law.level:
-        raise ConfigError(
-            f"The symbols of {law.name} are {'words' if law.level == 'word' else 'characters'}, so it has no"
-            f" level {config.level!r}.",
-            "Leave --level out; toy and toy-words are languages of their own.",
-        )
     counts = Counter(dict.fromkeys(law.alphabet, 0))
     counts.update(chain.from_iterable(train))
     vocab = Vocab.from_counts(counts)

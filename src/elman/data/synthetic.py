@@ -20,7 +20,6 @@ from typing import Literal
 from elman.config import DataConfig, SplitName
 from elman.data.archive import NEGATIVE, POSITIVE
 from elman.data.dataset import Dataset
-from elman.errors import ConfigError
 from elman.text.sequences import Sequences
 from elman.text.vocab import Vocab
 
@@ -35,15 +34,7 @@ SEED = 0
 
 
 def synthetic_reviews(config: DataConfig) -> Dataset:
-    """Generate ``config.synthetic_size`` training reviews, and a quarter of that number each for validation and test.
-
-    Raises
-    ------
-    ConfigError
-        The level is not ``word``.
-    """
-    if config.level != "word":
-        raise ConfigError(f"{config.name} has no level {config.level!r}.", "Use --level word.")
+    """Generate ``config.synthetic_size`` training reviews, and a quarter as many each for validation and test."""
     name: SyntheticName = "negation" if config.name == "negation" else "synth-reviews"
     rng = random.Random(SEED)
     sizes: dict[SplitName, int] = {

@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from elman.errors import LanguageError
+from elman.errors import LanguageError, reason
 from elman.languages.base import Language
 from elman.languages.grammar import Grammar
 from elman.languages.regular import Automaton
@@ -59,7 +59,7 @@ def from_file(path: str | Path) -> Language:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise LanguageError(f"{path} cannot be read ({error}).", "Pass the TOML file of a language.") from error
+        raise LanguageError(f"{path} cannot be read ({reason(error)}).", "Pass the TOML file of a language.") from error
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -25,9 +25,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from elman.config import Accelerator, RunConfig, Task
-from elman.data.table import READ_FROM
-from elman.errors import ConfigError
+from elman.config import Accelerator, DataConfig, DataKind, RunConfig, Task, scopes
+from elman.data.table import data_kind
+from elman.errors import ConfigError, reason
 from elman.presets import preset
 from elman.report import former_names
 from elman.report.question_text import filled, steps_in
@@ -144,7 +144,8 @@ def study_from_file(path: Path) -> Study:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as a study ({error}).", "Use a TOML file in UTF-8.") from error
+        problem = f"{path} cannot be read as a study ({reason(error)})."
+        raise ConfigError(problem, "Use a TOML file in UTF-8.") from error
     return parse_study(text, path.stem)
 
 
@@ -252,13 +253,14 @@ def _own_configs(table: Tables, kind: Kind, sections: Tables, bases: Tables, fal
     config = _config(layers, task, where)
     if base not in fallbacks:
         return config, None
-    general = [layer | {"data": _general_options(layer.get("data", {}))} for layer in layers]
+    data = data_kind(fallbacks[base].get("data", {}).get("name", DataConfig.name))
+    general = [layer | {"data": _applying(layer.get("data", {}), data)} for layer in layers]
     return config, _config([*general, fallbacks[base]], task, where)
 
 
-def _general_options(options: Tables) -> Tables:
-    """Return the options without those that apply only to one source of data: the fallback may be another source."""
-    return {name: value for name, value in options.items() if not any(name in names for names in READ_FROM.values())}
+def _applying(options: Tables, kind: DataKind) -> Tables:
+    """Return the options without those that do not apply to this kind of data; a wrong level is an error later."""
+    return {name: value for name, value in options.items() if name == "level" or kind in scopes(DataConfig)[name].data}
 
 
 def _check_test_evaluation(source: Step, sections: Tables, options: Any, where: str) -> None:

@@ -11,7 +11,16 @@ from typing import Any
 
 from elman.config import RunConfig
 from elman.data.table import open_dataset
-from elman.errors import ConfigError, DataError, ElmanError, Interrupted, RunError, SourceUnreachable, is_out_of_memory
+from elman.errors import (
+    ConfigError,
+    DataError,
+    ElmanError,
+    Interrupted,
+    RunError,
+    SourceUnreachable,
+    StepFailed,
+    is_out_of_memory,
+)
 from elman.files import locked_directory, read_json, write_json, write_text
 from elman.languages import is_language, own_file
 from elman.machine import machine
@@ -54,8 +63,10 @@ def run_study(study: Study, directory: Path, report: Report = print) -> Path:
         After Ctrl-C or a termination signal; the same call continues the study.
     DataError
         The data is not available; nothing was started.
+    StepFailed
+        A step failed; the others are finished, and the report says so.
     RunError
-        A step failed; the others are finished, and the report says so. Or another process runs this study.
+        Another process runs this study.
     """
     _refuse_other_study(study, directory)
     missing = _missing_data(study, directory)
@@ -252,7 +263,7 @@ def _finish(study: Study, directory: Path, results: Results, missing: SourceUnre
         report(f"NOTE: this was on generated reviews, not on IMDb. {missing.problem}")
     failed = [name for name, result in results.items() if result["status"] == "failed"]
     if failed:
-        raise RunError(
+        raise StepFailed(
             f"{len(failed)} of {len(study.steps)} steps failed: {', '.join(failed)}. The report gives each reason.",
             "Fix the cause and use the same command again: it repeats only these steps.",
         )

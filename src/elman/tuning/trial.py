@@ -8,7 +8,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial, TrialState
 
-from elman.config import Kept
+from elman.config import KeptEpoch
 from elman.data.dataset import Dataset
 from elman.errors import ElmanError, Interrupted, NonFiniteLoss
 from elman.formatting import setting
@@ -80,7 +80,7 @@ def run_trial(study: optuna.Study, trial: Trial, run: Run, dataset: Dataset, rep
 class _Notes:
     """What a trial leaves in the database: its epochs with their times, the one whose weights are kept, the seconds."""
 
-    def __init__(self, study: optuna.Study, trial: Trial, metric: str, keep: Kept) -> None:
+    def __init__(self, study: optuna.Study, trial: Trial, metric: str, keep: KeptEpoch) -> None:
         self._trial, self._metric, self._keep = trial, metric, keep
         self._better = max if study.direction == optuna.study.StudyDirection.MAXIMIZE else min
         # A process may be killed between the two places that an epoch is noted in.
