@@ -1,4 +1,4 @@
-"""What makes a search quick to test: its database does not wait for the disk, and draws no figure unless asked."""
+"""Make searches fast: the database does not wait for the disk, and no figure is drawn unless a test asks for it."""
 
 import sqlite3
 

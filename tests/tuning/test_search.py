@@ -1,4 +1,4 @@
-"""A search draws, trains, stops what is poor, and goes on after any end to the very trials that it would have had."""
+"""A search draws, trains and prunes trials, and continues after an interruption with the same trials as without it."""
 
 import shutil
 import signal
@@ -21,8 +21,8 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import Trial, TrialState
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from elman import training
 from elman.config import DataConfig, RunConfig
 from elman.data.imdb import cache_root
 from elman.data.table import open_dataset
@@ -32,13 +32,13 @@ from elman.files import read_json, write_json
 from elman.pretraining import pretrain
 from elman.processes import run_in_processes
 from elman.runs import Run
+from elman.training import train
 from elman.tuning import Choice, Range, Search, database, tune
 from elman.tuning import search as searching
 from elman.tuning import trial as one_trial
 from elman.tuning.database import PRUNED_FROM_EPOCH, database_url, is_lost
 from elman.tuning.log import best_so_far
-from elman.tuning.space import flat
-from elman.tuning.trial import trial_path
+from elman.tuning.space import flatten
 
 SPACE = {
     "model.top_dropout": Range(0.0, 0.5),
@@ -50,7 +50,7 @@ EPOCHS = 3
 
 @pytest.fixture
 def search(tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> Search:
-    """A search of six trials, of which three are drawn at random, and which prunes after two complete ones."""
+    """Return a search of six trials, of which three are drawn at random, that prunes after two complete ones."""
     monkeypatch.setattr(database, "RANDOM_TRIALS", 3)
     monkeypatch.setattr(database, "PRUNED_AFTER_TRIALS", 2)
     tables = {
@@ -66,7 +66,7 @@ WHOLE: dict[str, Any] = {}
 
 @pytest.fixture
 def whole(search: Search, tmp_path: Path) -> dict[str, Any]:
-    """The log of the search without any interruption, run once for all tests that compare with it."""
+    """Return the log of the search without any interruption; all tests that compare with it share one run."""
     if not WHOLE:
         WHOLE.update(tune(replace(search, directory=tmp_path / "whole" / "search"), quiet))
     return deepcopy(WHOLE)
@@ -76,28 +76,29 @@ def quiet(_: str) -> None:
     pass
 
 
-def timeless(log: dict[str, Any]) -> Any:
-    """The log without its times and its name."""
+def timeless(log: Any) -> Any:
+    """Return the log without its times and its name."""
     if isinstance(log, dict):
         return {key: timeless(value) for key, value in log.items() if key not in ("seconds", "study")}
     return [timeless(value) for value in log] if isinstance(log, list) else log
 
 
 @contextmanager
-def in_update(number: int, act: Callable[[], None]) -> Iterator[None]:
-    """Do something in the middle of an update, counted over all trials."""
-    original, calls = training.note_step, 0
+def at_update(number: int, act: Callable[[], None]) -> Iterator[None]:
+    """Call ``act`` during an update, counted over all trials."""
+    updates = 0
 
-    def note_step(*arguments: Any) -> None:
-        nonlocal calls
-        original(*arguments)
-        calls += 1
-        if calls == number:
+    def hook(*_: object) -> None:
+        nonlocal updates
+        updates += 1
+        if updates == number:
             act()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "note_step", note_step)
+    handle = register_optimizer_step_post_hook(hook)
+    try:
         yield
+    finally:
+        handle.remove()
 
 
 def raiser(error: BaseException) -> Callable[..., Any]:
@@ -109,7 +110,7 @@ def raiser(error: BaseException) -> Callable[..., Any]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("search_figure")
-def test_a_search_finds_what_learns(search: Search) -> None:
+def test_search_logs_every_trial_and_finds_the_best(search: Search) -> None:
     log = tune(search, quiet)
     trials = log["trials"]
     assert [trial["number"] for trial in trials] == list(range(6))
@@ -120,7 +121,7 @@ def test_a_search_finds_what_learns(search: Search) -> None:
     assert trials[log["best"]]["value"] > min(values)
     for trial in trials:
         assert 0 <= trial["params"]["model.top_dropout"] <= 0.5
-        run = Run(trial_path(search.directory, trial["number"]))
+        run = Run(search.trial_path(trial["number"]))
         assert run.config.optim.learning_rate == trial["params"]["optim.learning_rate"]
         assert [entry["val_accuracy"] for entry in run.metrics("epoch")] == [e["value"] for e in trial["epochs"]]
         times = [epoch["seconds"] for epoch in trial["epochs"]]
@@ -130,7 +131,7 @@ def test_a_search_finds_what_learns(search: Search) -> None:
     assert (search.directory / "figures" / "search.svg").exists()
 
 
-def test_what_was_drawn_follows_from_the_seed(search: Search, tmp_path: Path) -> None:
+def test_draws_follow_from_the_seed(search: Search, tmp_path: Path) -> None:
     one = tune(replace(search, trials=5), quiet)
     again = tune(replace(search, trials=5, directory=tmp_path / "again"), quiet)
     assert timeless(again) == timeless(one)
@@ -139,20 +140,20 @@ def test_what_was_drawn_follows_from_the_seed(search: Search, tmp_path: Path) ->
     assert other["trials"][1]["params"] != one["trials"][1]["params"]
 
 
-def test_a_first_trial_that_was_lost_is_begun_again(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_first_trial_is_repeated(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(one_trial, "train", raiser(RunError("The disk is broken.", "Mend it.")))
+        patch.setattr(one_trial, "train", raiser(RunError("The disk is broken.", "Replace it.")))
         with pytest.raises(RunError):
             tune(search, quiet)
-    lost, *others = tune(replace(search, trials=2), quiet)["trials"]
-    assert lost["state"] == "failed"
-    assert others[0]["params"] == lost["params"]
-    assert others[1]["params"] != lost["params"]
+    failed, repeated, other = tune(replace(search, trials=2), quiet)["trials"]
+    assert failed["state"] == "failed"
+    assert repeated["params"] == failed["params"]
+    assert other["params"] != failed["params"]
 
 
-def test_the_first_trial_is_what_would_be_trained_without_a_search(search: Search) -> None:
+def test_first_trial_has_the_settings_of_a_training_without_a_search(search: Search) -> None:
     [trial] = tune(replace(search, trials=1), quiet)["trials"]
-    own = flat(asdict(search.config))
+    own = flatten(asdict(search.config))
     assert trial["params"].keys() == search.space.keys()
     inside = {name for name, domain in search.space.items() if own[name] in domain}
     assert inside
@@ -160,39 +161,39 @@ def test_the_first_trial_is_what_would_be_trained_without_a_search(search: Searc
 
 
 @pytest.mark.parametrize("step", [1, 41])
-def test_interrupted_and_continued_to_the_same_trials(
+def test_interrupted_search_continues_with_the_same_trials(
     search: Search, whole: dict[str, Any], tmp_path: Path, step: int
 ) -> None:
     stopped = replace(search, directory=tmp_path / "stopped")
     with (
-        in_update(step, lambda: signal.raise_signal(signal.SIGINT)),
+        at_update(step, lambda: signal.raise_signal(signal.SIGINT)),
         pytest.raises(Interrupted, match="same elman tune"),
     ):
         tune(stopped, quiet)
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_killed_and_continued_to_the_same_trials(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
-    """Without the chance to say or save anything."""
+def test_killed_search_continues_with_the_same_trials(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
+    """SystemExit inside an update skips every handler that saves something."""
     stopped = replace(search, directory=tmp_path / "stopped")
     for step in (2, 30):
-        with in_update(step, raiser(SystemExit())), pytest.raises(SystemExit):
+        with at_update(step, raiser(SystemExit())), pytest.raises(SystemExit):
             tune(stopped, quiet)
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_killed_between_an_epoch_and_its_report(
+def test_epoch_lost_before_its_record_is_recorded_later(
     search: Search, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = replace(search, directory=tmp_path / "stopped")
     with monkeypatch.context() as patch:
-        patch.setattr(one_trial._Notes, "epoch", raiser(SystemExit()))
+        patch.setattr(one_trial._Record, "add_epoch", raiser(SystemExit()))
         with pytest.raises(SystemExit):
             tune(stopped, quiet)
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_more_trials_continue_a_search_that_has_ended(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
+def test_more_trials_continue_a_complete_search(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
     grown = replace(search, directory=tmp_path / "grown")
     tune(replace(grown, trials=3), quiet)
     assert timeless(tune(grown, quiet)) == timeless(whole)
@@ -201,7 +202,7 @@ def test_more_trials_continue_a_search_that_has_ended(search: Search, whole: dic
     assert not any("trial" in line for line in lines)
 
 
-def test_a_trial_is_stopped_only_if_it_is_worse_than_the_median(search: Search) -> None:
+def test_only_trials_worse_than_the_median_are_pruned(search: Search) -> None:
     log = tune(replace(search, trials=12), quiet)
     pruned = [trial for trial in log["trials"] if trial["state"] == "pruned"]
     assert pruned
@@ -215,32 +216,32 @@ def test_a_trial_is_stopped_only_if_it_is_worse_than_the_median(search: Search) 
     assert all(len(trial["epochs"]) == EPOCHS for trial in log["trials"] if trial["state"] == "complete")
 
 
-def test_a_finished_trial_keeps_configuration_and_metrics_alone(search: Search) -> None:
+def test_finished_trial_keeps_only_configuration_and_metrics(search: Search) -> None:
     tune(replace(search, trials=2), quiet)
     for path in search.directory.glob("trial-*"):
-        kept = {found.name for found in path.rglob("*") if not found.name.startswith(".")}
-        assert kept == {"config.toml", "data.json", "metrics.jsonl", "results", "training.json"}
+        names = {file.name for file in path.rglob("*") if not file.name.startswith(".")}
+        assert names == {"config.toml", "data.json", "metrics.jsonl", "results", "training.json"}
     with pytest.raises(RunError, match="only its configuration and its metrics"):
-        evaluate(Run(trial_path(search.directory, 0)), "val")
+        evaluate(Run(search.trial_path(0)), "val")
 
 
-def test_weights_that_a_killed_process_left_are_swept(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_left_by_a_killed_process_are_removed(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Run, "keep_only_metrics", raiser(SystemExit()))
         with pytest.raises(SystemExit):
             tune(search, quiet)
-    assert (trial_path(search.directory, 0) / "weights.safetensors").exists()
+    assert (search.trial_path(0) / "weights.safetensors").exists()
     log = tune(replace(search, trials=1), quiet)
     assert len(log["trials"]) == 1
-    assert not (trial_path(search.directory, 0) / "weights.safetensors").exists()
+    assert not (search.trial_path(0) / "weights.safetensors").exists()
 
 
-def test_a_trial_that_diverges_is_ended_and_the_search_goes_on(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_diverging_trial_counts_as_pruned(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     original = one_trial.train
 
     def train(run: Run, *arguments: Any) -> Any:
         if run.path.name == "trial-0001":
-            raise NonFiniteLoss("In step 3 the loss became nan.", "Lower the rate.")
+            raise NonFiniteLoss("In step 3 the loss became nan.", "Use a lower rate.")
         return original(run, *arguments)
 
     monkeypatch.setattr(one_trial, "train", train)
@@ -249,7 +250,7 @@ def test_a_trial_that_diverges_is_ended_and_the_search_goes_on(search: Search, m
     assert log["trials"][1]["reason"] == "In step 3 the loss became nan."
 
 
-def test_a_trial_that_fails_says_why_and_does_not_count(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_trial_has_a_reason_and_does_not_count(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(one_trial, "train", raiser(MemoryError("too much")))
         with pytest.raises(MemoryError):
@@ -259,14 +260,14 @@ def test_a_trial_that_fails_says_why_and_does_not_count(search: Search, monkeypa
     assert log["trials"][0]["reason"] == "too much"
 
 
-def test_a_full_disk_loses_no_trial(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
+def test_search_continues_after_a_full_disk(search: Search, whole: dict[str, Any], tmp_path: Path) -> None:
     stopped = replace(search, directory=tmp_path / "stopped")
-    with in_update(6, raiser(OSError(28, "No space left on device"))), pytest.raises(OSError, match="No space"):
+    with at_update(6, raiser(OSError(28, "No space left on device"))), pytest.raises(OSError, match="No space"):
         tune(stopped, quiet)
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_a_trial_that_never_came_to_a_folder_is_given_up(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_without_a_folder_counts_as_failed(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Run, "create", raiser(SystemExit()))
         with pytest.raises(SystemExit):
@@ -275,11 +276,11 @@ def test_a_trial_that_never_came_to_a_folder_is_given_up(search: Search, monkeyp
     assert [trial["state"] for trial in log["trials"]] == ["failed", "complete"]
 
 
-def test_a_trial_of_another_machine_is_lost_when_it_is_silent() -> None:
+def test_trial_without_a_recent_heartbeat_is_lost() -> None:
     def trial(started: datetime, **attributes: float) -> optuna.trial.FrozenTrial:
-        made = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-        made.datetime_start = started
-        return made
+        running = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
+        running.datetime_start = started
+        return running
 
     now = datetime.now()
     assert is_lost(trial(now - timedelta(hours=1)))
@@ -288,27 +289,27 @@ def test_a_trial_of_another_machine_is_lost_when_it_is_silent() -> None:
     assert not is_lost(trial(now))
 
 
-def test_a_trial_that_another_machine_gave_up_is_dropped_and_the_search_goes_on(search: Search) -> None:
-    """It was silent too long, asleep, and then woke."""
+def test_trial_declared_lost_by_another_machine_is_stopped(search: Search) -> None:
+    """This happens to a machine that was asleep."""
 
     def give_up() -> None:
         address = f"sqlite:///{search.directory}/trials.db"
         optuna.load_study(study_name="search", storage=address).tell(0, state=TrialState.FAIL)
 
     lines: list[str] = []
-    with in_update(2, give_up), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # of the database opened above
+    with at_update(2, give_up), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # from the database opened above
         log = tune(replace(search, trials=2), lines.append)
     assert [trial["state"] for trial in log["trials"]] == ["failed", "complete", "complete"]
-    assert "trial 0  stopped: another machine took it to be lost" in lines
-    assert not (trial_path(search.directory, 0) / "weights.safetensors").exists()
+    assert "trial 0  stopped: another machine counted it as lost" in lines
+    assert not (search.trial_path(0) / "weights.safetensors").exists()
 
 
 @pytest.mark.parametrize("place", ["report", "set_user_attr"])
-def test_killed_while_an_epoch_is_noted(
+def test_process_killed_while_it_records_an_epoch_loses_nothing(
     search: Search, whole: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """Before and after the first of the places that it is noted in."""
+    """The record has several parts, and the process ends after the first or the second."""
     stopped = replace(search, directory=tmp_path / "stopped")
     original = getattr(Trial, place)
 
@@ -324,18 +325,23 @@ def test_killed_while_an_epoch_is_noted(
     assert timeless(tune(stopped, quiet)) == timeless(whole)
 
 
-def test_while_it_runs_a_trial_says_that_it_is_alive(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    study, threads = optuna.create_study(), set(threading.enumerate())
+def test_heartbeat_continues_until_the_trial_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    optuna_study, threads = optuna.create_study(), set(threading.enumerate())
+    trial, second_beat = optuna_study.ask(), threading.Event()
     monkeypatch.setattr(database, "BEAT_SECONDS", 0.01)
-    with database.heartbeat(study.ask()):
-        first = study.trials[0].user_attrs["alive"]
-        while study.trials[0].user_attrs["alive"] == first:
-            time.sleep(0.01)
-    assert study.trials[0].user_attrs["alive"] > first
-    assert set(threading.enumerate()) <= threads  # nothing is left that could write
+
+    def record(name: str, seconds: float) -> None:
+        if name in trial.user_attrs:
+            second_beat.set()
+        Trial.set_user_attr(trial, name, seconds)
+
+    monkeypatch.setattr(trial, "set_user_attr", record)
+    with database.heartbeat(trial):
+        second_beat.wait()
+    assert set(threading.enumerate()) <= threads  # no thread is left that could write
 
 
-def test_another_search_is_refused_with_the_difference(search: Search) -> None:
+def test_other_settings_are_refused_and_named(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     other_space = replace(search, space={**SPACE, "optim.learning_rate": Range(1e-3, 1e-1, log=True)})
     with pytest.raises(
@@ -361,15 +367,15 @@ def test_other_data_is_refused(search: Search, monkeypatch: pytest.MonkeyPatch) 
         tune(search, quiet)
 
 
-def test_trials_of_a_database_that_is_gone_are_not_mixed_in(search: Search) -> None:
+def test_folders_of_a_lost_database_are_refused(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
-    for lost in ("trials.db", "results.json"):
-        (search.directory / lost).unlink()
-    with pytest.raises(ConfigError, match="trial-0000 belongs to no trial"):
+    for name in ("trials.db", "results.json"):
+        (search.directory / name).unlink()
+    with pytest.raises(ConfigError, match="trial-0000 is not a trial"):
         tune(search, quiet)
 
 
-def test_from_its_log_alone_a_search_goes_on_to_the_very_trials_that_it_would_have_had(
+def test_search_restored_from_its_log_continues_with_the_same_trials(
     search: Search, whole: dict[str, Any], tmp_path: Path
 ) -> None:
     tune(replace(search, directory=tmp_path / "lost" / "search", trials=5), quiet)
@@ -380,7 +386,7 @@ def test_from_its_log_alone_a_search_goes_on_to_the_very_trials_that_it_would_ha
     assert [path.name for path in moved.directory.glob("trial-*")] == ["trial-0005"]
 
 
-def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_number(search: Search) -> None:
+def test_trial_running_when_the_database_was_lost_counts_as_failed(search: Search) -> None:
     log = tune(replace(search, trials=3), quiet)
     (search.directory / "trials.db").unlink()
     log["trials"][1] |= {"state": "running", "value": None}
@@ -394,7 +400,7 @@ def test_what_ran_when_the_database_was_lost_counts_for_none_but_keeps_its_numbe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("other", ["epochs", "narrower", "wider"])
-def test_the_log_of_another_search_in_the_same_place_is_refused(search: Search, other: str) -> None:
+def test_log_of_another_search_is_refused(search: Search, other: str) -> None:
     log = tune(replace(search, trials=1), quiet)
     (search.directory / "trials.db").unlink()
     changed = {
@@ -403,21 +409,21 @@ def test_the_log_of_another_search_in_the_same_place_is_refused(search: Search, 
         "wider": replace(search, space={**SPACE, "model.top_dropout": Range(0.0, 0.9)}),
     }[other]
     for _ in range(2):
-        with pytest.raises(ConfigError, match="was begun with other settings"):
+        with pytest.raises(ConfigError, match="began with other settings"):
             tune(changed, quiet)
-    found = tune(replace(search, trials=2), quiet)
-    assert found["trials"][0] == log["trials"][0]
-    assert found["search"] == log["search"]
+    continued = tune(replace(search, trials=2), quiet)
+    assert continued["trials"][0] == log["trials"][0]
+    assert continued["search"] == log["search"]
 
 
-def test_a_damaged_database_is_named(search: Search) -> None:
+def test_damaged_database_is_named(search: Search) -> None:
     search.directory.mkdir()
     (search.directory / "trials.db").write_bytes(b"no database at all" * 100)
     with pytest.raises(DataError, match=r"trials.db does not work \(.*not a database"):
         tune(search, quiet)
 
 
-def test_where_the_weights_after_the_last_epoch_are_kept_these_are_what_is_searched_for(search: Search) -> None:
+def test_keep_last_compares_the_last_epochs(search: Search) -> None:
     last = search.config.with_tables({"loop": {"keep": "last"}, "optim": {"schedule": "constant"}}, "test")
     log = tune(replace(search, config=last, trials=5), quiet)
     at_end = [trial["epochs"][-1]["value"] for trial in log["trials"]]
@@ -427,20 +433,20 @@ def test_where_the_weights_after_the_last_epoch_are_kept_these_are_what_is_searc
     assert [point.value for point in best_so_far(log)] == np.maximum.accumulate(at_end).tolist()
 
 
-def test_a_search_goes_on_with_other_threads(search: Search) -> None:
+def test_search_continues_with_another_number_of_threads(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     other = replace(search, config=search.config.with_tables({"loop": {"threads": 2}}, "test"), trials=2)
     assert len(tune(other, quiet)["trials"]) == 2
 
 
-def test_time_ends_a_search(search: Search) -> None:
+def test_search_ends_when_the_time_is_spent(search: Search) -> None:
     log = tune(replace(search, hours=1e-9), quiet)
     assert len(log["trials"]) == 1
     assert len(tune(replace(search, hours=1e-9), quiet)["trials"]) == 1
     assert len(tune(replace(search, hours=1.0, trials=2), quiet)["trials"]) == 2
 
 
-def test_of_a_language_model_the_least_cross_entropy_is_the_best(search: Search) -> None:
+def test_language_models_are_compared_by_the_least_cross_entropy(search: Search) -> None:
     tables = {
         "data": {
             "name": "brackets",
@@ -466,39 +472,38 @@ def test_processes_share_a_search(search: Search) -> None:
     for trial in log["trials"]:
         assert trial["state"] in ("complete", "pruned")
         assert [epoch["epoch"] for epoch in trial["epochs"]] == list(range(1, len(trial["epochs"]) + 1))
-        begun = [line for line in lines if line.startswith(f"trial {trial['number']}:")]
-        assert len(begun) == 1  # by one of them
+        first_lines = [line for line in lines if line.startswith(f"trial {trial['number']}:")]
+        assert len(first_lines) == 1  # by only one of the processes
 
 
-def test_what_all_trials_begin_from_is_pretrained_before_any_of_them(search: Search) -> None:
+def test_pretraining_comes_before_all_trials(search: Search) -> None:
     lines: list[str] = []
     tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
-    begun = replace(search, config=search.config.with_tables(tables, "test"), trials=2, processes=2)
-    assert len(tune(begun, lines.append)["trials"]) == 2
+    pretrained = replace(search, config=search.config.with_tables(tables, "test"), trials=2, processes=2)
+    assert len(tune(pretrained, lines.append)["trials"]) == 2
     order = [line.partition(":")[0] for line in lines if line.startswith(("pretraining", "trial"))]
     assert order[0] == "pretraining"
     assert {"trial 0", "trial 1"} <= set(order[1:])
 
 
-def test_no_trial_is_charged_with_the_pretraining_that_others_share(
-    search: Search, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    late = 0.0
+def test_pretraining_does_not_count_as_time_of_a_trial(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretraining_seconds = 0.0
 
-    def slowly(*arguments: Any) -> Run | None:
-        nonlocal late
-        late += 1_000
+    def pretrain_slowly(*arguments: Any) -> Run | None:
+        nonlocal pretraining_seconds
+        pretraining_seconds += 1e6
         return pretrain(*arguments)
 
-    monkeypatch.setattr(one_trial, "pretrain", slowly)
-    monkeypatch.setattr(one_trial, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + late))
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + pretraining_seconds)
+    monkeypatch.setattr(one_trial, "pretrain", pretrain_slowly)
+    monkeypatch.setattr(one_trial, "time", clock)
     tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
     log = tune(replace(search, config=search.config.with_tables(tables, "test"), trials=2), quiet)
-    assert late == 2_000
-    assert log["seconds"] < 1_000
+    assert pretraining_seconds == 2e6
+    assert log["seconds"] < 1e6
 
 
-def test_nothing_is_pretrained_where_no_trial_is_left(search: Search) -> None:
+def test_complete_search_does_not_pretrain(search: Search) -> None:
     tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
     done = replace(search, config=search.config.with_tables(tables, "test"), trials=1)
     tune(done, quiet)
@@ -507,66 +512,64 @@ def test_nothing_is_pretrained_where_no_trial_is_left(search: Search) -> None:
     assert not (cache_root() / "pretrained").exists()
 
 
-def test_a_combination_that_cannot_be_leaves_no_trial_that_runs(
-    search: Search, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(searching, "configured", raiser(ConfigError("Together these cannot be.", "Search others.")))
+def test_trial_with_an_invalid_combination_counts_as_failed(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searching, "configured", raiser(ConfigError("Together these are invalid.", "Use others.")))
     with pytest.raises(ConfigError, match="Together"):
         tune(search, quiet)
     monkeypatch.undo()
     assert [trial["state"] for trial in tune(replace(search, trials=1), quiet)["trials"]] == ["failed", "complete"]
 
 
-def test_what_a_process_meets_is_said_by_the_one_that_began_it(search: Search) -> None:
+def test_error_of_a_worker_is_raised_in_the_parent(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     longer = search.config.with_tables({"loop": {"epochs": 4}}, "test")
     with pytest.raises(ConfigError, match=r"loop.epochs: 3 there, 4 here"):
-        run_in_processes(2, partial(searching._worker, replace(search, config=longer)), quiet, "")
+        run_in_processes(2, partial(searching._run_worker, replace(search, config=longer)), quiet, "")
 
 
 @pytest.mark.parametrize(
     ("storage", "message"),
     [
-        ("mysql://host/name", "not kept in mysql"),
-        ("nonsense", "no address of a database"),
+        ("mysql://host/name", "cannot be kept in mysql"),
+        ("nonsense", "not the address of a database"),
     ],
 )
-def test_another_kind_of_database_is_refused(search: Search, storage: str, message: str) -> None:
+def test_unsupported_database_is_refused(search: Search, storage: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         tune(replace(search, storage=storage), quiet)
 
 
-def test_without_the_driver_the_line_that_installs_it_is_said(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_driver_is_named_with_its_extra(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(ConfigError, match=r"pip install 'elman\[postgres\]'"):
         tune(replace(search, storage="postgresql://host/name"), quiet)
 
 
-def test_a_database_that_does_not_answer_is_named_without_its_password(search: Search) -> None:
+def test_unreachable_database_is_named_without_its_password(search: Search) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(DataError, match=r"postgresql://me:.*localhost:1/name does not work") as caught:
         tune(replace(search, storage="postgresql://me:secret@localhost:1/name"), quiet)
     assert "secret" not in str(caught.value)
 
 
-def test_the_address_of_the_database(tmp_path: Path) -> None:
+def test_database_address(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     assert database_url(tmp_path, None).render_as_string() == f"sqlite:///{tmp_path}/trials.db"
-    found = database_url(tmp_path, "postgresql://me:secret@host/name")
-    assert found.render_as_string(hide_password=False) == "postgresql+psycopg://me:secret@host/name"
+    url = database_url(tmp_path, "postgresql://me:secret@host/name")
+    assert url.render_as_string(hide_password=False) == "postgresql+psycopg://me:secret@host/name"
 
 
 @pytest.mark.postgres
 def test_two_folders_share_a_search_by_postgresql(
     search: Search, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As two machines do: one finds what the other has done, and leaves what is not in its own folder alone."""
+    """As two machines do: each sees the trials of the other, and continues only those in its own folder."""
     monkeypatch.setattr(database, "PRUNED_AFTER_TRIALS", 5)  # so that none of these is pruned
     name = f"test-{uuid4().hex}"
     here = replace(search, directory=tmp_path / "here" / name, storage=postgres)
     there = replace(search, directory=tmp_path / "there" / name, storage=postgres)
     tune(replace(here, trials=2), quiet)
-    with in_update(2, lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(Interrupted):
+    with at_update(2, lambda: signal.raise_signal(signal.SIGINT)), pytest.raises(Interrupted):
         tune(replace(here, trials=3), quiet)
     log = tune(replace(there, trials=5), quiet)
     assert [trial["state"] for trial in log["trials"]] == ["complete", "complete", "running", "complete", "complete"]
@@ -586,14 +589,14 @@ def test_two_folders_share_a_search_by_postgresql(
         ({"hours": float("nan")}, "--hours must be positive"),
     ],
 )
-def test_a_budget_that_cannot_be_is_refused(search: Search, options: dict[str, Any], message: str) -> None:
+def test_invalid_budget_is_refused(search: Search, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         replace(search, **options)
 
 
-def test_the_best_trial_is_trained_again_by_its_configuration(search: Search, tmp_path: Path) -> None:
+def test_configuration_of_the_best_trial_reproduces_its_value(search: Search, tmp_path: Path) -> None:
     log = tune(replace(search, trials=3), quiet)
     best = log["trials"][log["best"]]
-    config = Run(trial_path(search.directory, best["number"])).config
+    config = Run(search.trial_path(best["number"])).config
     run = Run.create(tmp_path / "run", config, open_dataset(config.data))
-    assert training.train(run, open_dataset(config.data), quiet)["val_accuracy"] == pytest.approx(best["value"], abs=0)
+    assert train(run, open_dataset(config.data), quiet)["val_accuracy"] == pytest.approx(best["value"], abs=0)

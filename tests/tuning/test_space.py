@@ -1,4 +1,4 @@
-"""A space of settings: read from tables, fit for every model, narrowed by what was given, refused if it cannot be."""
+"""Search spaces: built from tables, valid for every model, without fixed fields, and refused if invalid."""
 
 import shlex
 import tomllib
@@ -17,13 +17,13 @@ from elman.options import command_line, passed_tables
 from elman.presets import preset
 from elman.tuning import Choice, Range, default_space, parse_space
 from elman.tuning.database import distributions
-from elman.tuning.space import already, check, configured, differences, fixed, narrowed
+from elman.tuning.space import check, configured, current_values, differences, fixed_values, narrowed
 
 TASKS = [("imdb", None, None), ("negation", None, None), ("brackets", None, None), ("imdb", "language-model", "char")]
 
 
 def starts() -> list[RunConfig]:
-    """The preset of every model on every kind of data that it can be trained on."""
+    """Return the preset of every model for every kind of data that it can be trained on."""
     return [
         preset(*task).with_tables({"model": {"layer": layer}}, "test")
         for task in TASKS
@@ -33,19 +33,19 @@ def starts() -> list[RunConfig]:
 
 
 @pytest.mark.parametrize("config", starts(), ids=lambda c: f"{c.data.name}-{c.data.task}-{c.model.layer}")
-def test_every_model_has_a_space_of_configurations_that_can_be(config: RunConfig) -> None:
+def test_every_model_has_a_valid_default_space(config: RunConfig) -> None:
     space = default_space(config)
     check(space, config)
     rate = space["optim.learning_rate"]
     assert isinstance(rate, Range)
     assert rate.log
     assert len(space) >= 5
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    optuna_study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(20):
-        configured(config, study.ask(distributions(space)).params)
+        configured(config, optuna_study.ask(distributions(space)).params)
 
 
-def test_what_a_configuration_has_already_is_taken_where_it_lies_in_the_space() -> None:
+def test_current_values_are_those_inside_the_space() -> None:
     config = RunConfig()
     space = {
         "model.hidden_size": Choice((150, 300)),
@@ -53,19 +53,19 @@ def test_what_a_configuration_has_already_is_taken_where_it_lies_in_the_space() 
         "model.bidirectional": Choice((True,)),
         "optim.learning_rate": Range(1e-4, 2e-3, log=True),
     }
-    assert already(config, space) == {"model.hidden_size": 300, "optim.learning_rate": 2e-3}
-    for config in starts():  # each preset begins its own search
-        assert already(config, default_space(config)).keys() == default_space(config).keys()
+    assert current_values(config, space) == {"model.hidden_size": 300, "optim.learning_rate": 2e-3}
+    for config in starts():  # the first trial of a default search has the settings of the preset
+        assert current_values(config, default_space(config)).keys() == default_space(config).keys()
 
 
-def test_the_default_rate_lies_in_the_space_of_models_with_gates() -> None:
+def test_default_learning_rate_is_inside_the_space_of_models_with_gates() -> None:
     for config in starts():
         if config.model.layer in ("gru", "lstm", "mlp"):
             rate = default_space(config)["optim.learning_rate"]
             assert rate.low < config.optim.learning_rate < rate.high
 
 
-def test_a_space_is_read_from_a_file() -> None:
+def test_space_is_built_from_toml() -> None:
     text = """
     [optim]
     learning_rate = { low = 1e-3, high = 1e-1, log = true }
@@ -84,8 +84,8 @@ def test_a_space_is_read_from_a_file() -> None:
         "model.hidden_size": "8 to 64",
         "optim.learning_rate": "0.001 to 0.1, by orders of magnitude",
     }
-    drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask(distributions(space)).params
-    assert isinstance(drawn["model.hidden_size"], int)
+    params = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask(distributions(space)).params
+    assert isinstance(params["model.hidden_size"], int)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_a_space_is_read_from_a_file() -> None:
         ({"optim": 3}, "cannot be searched in 3"),
     ],
 )
-def test_a_space_that_cannot_be_read_is_refused(tables: dict[str, Any], message: str) -> None:
+def test_malformed_space_is_refused(tables: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_space(tables, "mine")
 
@@ -121,24 +121,22 @@ def test_a_space_that_cannot_be_read_is_refused(tables: dict[str, Any], message:
         ),
     ],
 )
-def test_a_space_with_configurations_that_cannot_be_is_refused_before_anything_is_trained(
-    tables: dict[str, Any], message: str
-) -> None:
+def test_space_with_invalid_configurations_is_refused(tables: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check(parse_space(tables, "mine"), RunConfig())
 
 
-def test_what_is_given_is_not_searched() -> None:
+def test_fields_with_a_value_are_not_searched() -> None:
     space = default_space(RunConfig())
-    left = narrowed(space, {"optim": {"learning_rate": 0.1}, "data": {"max_length": 9}})
-    assert set(space) - set(left) == {"optim.learning_rate"}
-    assert "optim.learning_rate" in fixed(RunConfig(), left)
-    assert "model.hidden_size" not in fixed(RunConfig(), left)
-    with pytest.raises(ConfigError, match="All that would be searched"):
+    remaining = narrowed(space, {"optim": {"learning_rate": 0.1}, "data": {"max_length": 9}})
+    assert set(space) - set(remaining) == {"optim.learning_rate"}
+    assert "optim.learning_rate" in fixed_values(RunConfig(), remaining)
+    assert "model.hidden_size" not in fixed_values(RunConfig(), remaining)
+    with pytest.raises(ConfigError, match="Every field of the search space"):
         narrowed({"optim.learning_rate": Range(0.1, 0.2)}, {"optim": {"learning_rate": 0.1}})
 
 
-def test_differences_are_told_one_by_one() -> None:
+def test_differences_are_listed_one_by_one() -> None:
     assert list(differences({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})) == [
         "b: 3 there, 2 here",
         "c: 4 there, absent here",
@@ -147,13 +145,13 @@ def test_differences_are_told_one_by_one() -> None:
 
 @settings(max_examples=25)
 @given(st.sampled_from(starts()), st.integers(0, 10_000))
-def test_the_command_line_makes_the_configuration(config: RunConfig, seed: int) -> None:
-    """By way of the command's own parser."""
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    wanted = configured(config, study.ask(distributions(default_space(config))).params)
-    wanted = replace(wanted, loop=replace(wanted.loop, epochs=7, seed=seed))
-    arguments = shlex.split(shlex.join(["train", *command_line(wanted)]))
+def test_command_line_reproduces_the_configuration(config: RunConfig, seed: int) -> None:
+    """The command line is parsed by the parser of the command itself."""
+    optuna_study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    expected = configured(config, optuna_study.ask(distributions(default_space(config))).params)
+    expected = replace(expected, loop=replace(expected.loop, epochs=7, seed=seed))
+    arguments = shlex.split(shlex.join(["train", *command_line(expected)]))
     _, bound, _ = cli.app.parse_args(arguments, exit_on_error=False, print_error=False)
     options = bound.arguments["options"]
     start = cli.apps.preset_of(bound.args[0], options.data)
-    assert start.with_tables(passed_tables(options), "test") == wanted
+    assert start.with_tables(passed_tables(options), "test") == expected

@@ -280,7 +280,7 @@ def _check_network() -> None:
     Raises
     ------
     SourceUnreachable
-        The name cannot be looked up, or there is no answer within ``PATIENCE_SECONDS``.
+        The name cannot be looked up, or the answer takes more than ``PATIENCE_SECONDS``.
     """
     answers: Queue[str] = Queue()
 

@@ -1,7 +1,8 @@
-"""The search for the settings that a model learns best with."""
+"""Search for the settings that a model learns best with."""
 
 from elman.tuning.log import best_after_seconds, best_after_trials, best_so_far
-from elman.tuning.search import Search, tune
+from elman.tuning.search import tune
+from elman.tuning.settings import Search
 from elman.tuning.space import Choice, Range, Space, default_space, parse_space
 
 __all__ = [

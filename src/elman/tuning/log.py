@@ -1,7 +1,7 @@
-"""What a search has found so far, in a form that can be cut at a number of trials or at a time.
+"""Log the trials of a search, so that searches can be compared at equal numbers of trials or at equal time.
 
-Trials count in the order of their numbers. Time is what the trials took, one after another: where several ran beside
-each other it is the sum over processes. So two searches can be compared whatever they ran on, if on like processors.
+Trials count in the order of their numbers. Time is the sum of the trials' times, also if several processes ran them at
+once, so it does not depend on the number of processes.
 """
 
 import warnings
@@ -21,22 +21,22 @@ NAMES = {
     TrialState.WAITING: "waiting",
 }
 TRIALS_FOR_IMPORTANCE = 10
-"""Complete trials; of fewer nobody can tell which knob mattered."""
+"""Number of complete trials that an estimate of the importance of the settings needs."""
 
 Log = dict[str, Any]
 
 
 class Point(NamedTuple):
-    """The best so far, after an epoch of a trial.
+    """The best value of a search at one moment: after an epoch of a trial.
 
     Attributes
     ----------
     trials
-        How many had begun, this one among them.
+        Number of trials begun, including this one.
     seconds
-        Spent until then.
+        Time spent.
     value
-        The best on validation.
+        The best validation metric.
     """
 
     trials: int
@@ -44,51 +44,49 @@ class Point(NamedTuple):
     value: float
 
 
-def read_log(study: Study) -> Log:
-    """Return the search's log, ready for JSON: what was searched, every trial, the best of them, and what mattered."""
-    trials = [_entry(trial) for trial in study.get_trials(deepcopy=False)]
-    maximize = study.direction == StudyDirection.MAXIMIZE
+def read_log(optuna_study: Study) -> Log:
+    """Return the search's log, ready for JSON: settings, all trials, the best one, and the importance of settings."""
+    trials = [_entry(trial) for trial in optuna_study.get_trials(deepcopy=False)]
+    maximize = optuna_study.direction == StudyDirection.MAXIMIZE
     complete = [trial for trial in trials if trial["state"] == "complete"]
     best = (max if maximize else min)(complete, key=lambda trial: trial["value"]) if complete else None
     return {
-        "study": study.study_name,
-        "metric": study.user_attrs["metric"],
+        "study": optuna_study.study_name,
+        "metric": optuna_study.user_attrs["metric"],
         "direction": "maximize" if maximize else "minimize",
-        "search": study.user_attrs["search"],
+        "search": optuna_study.user_attrs["search"],
         "seconds": sum(trial["seconds"] for trial in trials),
         "best": best and best["number"],
-        "importance": _importance(study, len(complete)),
+        "importance": _importance(optuna_study, len(complete)),
         "trials": trials,
     }
 
 
 def best_so_far(log: Log) -> Iterator[Point]:
-    """Yield the best value after every epoch of every complete trial; of others, never chosen, the time counts.
+    """Yield the best value after every epoch of every complete trial; of other trials only the time counts.
 
-    Where the weights after the last epoch are what is kept, only the end of a trial counts.
+    With ``--keep last``, only the last epoch of a trial counts.
     """
     better = max if log["direction"] == "maximize" else min
-    last_alone = log.get("search", {}).get("loop.keep") == "last"
+    only_last = log.get("search", {}).get("loop.keep") == "last"
     best: float | None = None
-    begun, spent = 0, 0.0
+    trials, seconds = 0, 0.0
     for trial in log["trials"]:
         if trial["state"] == "running":
             continue
-        begun += 1
-        counted = trial["epochs"] if trial["state"] == "complete" else []
-        if last_alone:
-            counted = counted[-1:]
-        for epoch in counted:
+        trials += 1
+        epochs = trial["epochs"] if trial["state"] == "complete" else []
+        for epoch in epochs[-1:] if only_last else epochs:
             best = epoch["value"] if best is None else better(best, epoch["value"])
-            yield Point(begun, spent + epoch["seconds"], best)
-        spent += trial["seconds"]
+            yield Point(trials, seconds + epoch["seconds"], best)
+        seconds += trial["seconds"]
 
 
 def best_after_trials(log: Log, count: int) -> float | None:
-    """Return the best value on validation that the first ``count`` trials reached; None if they reached none.
+    """Return the best validation value of the first ``count`` trials; None if none of them is complete.
 
     >>> epochs = [[{"epoch": 1, "value": value, "seconds": 8.0}] for value in (0.8, 0.9)]
-    >>> trials = [{"state": "complete", "seconds": 9.0, "epochs": each} for each in epochs]
+    >>> trials = [{"state": "complete", "seconds": 9.0, "epochs": epoch} for epoch in epochs]
     >>> best_after_trials({"direction": "maximize", "trials": trials}, 1)
     0.8
     """
@@ -96,10 +94,10 @@ def best_after_trials(log: Log, count: int) -> float | None:
 
 
 def best_after_seconds(log: Log, seconds: float) -> float | None:
-    """Return the best value on validation that the first ``seconds`` reached; None if they reached none.
+    """Return the best validation value within the first ``seconds``; None if there was none yet.
 
     >>> epochs = [[{"epoch": 1, "value": value, "seconds": 8.0}] for value in (0.8, 0.9)]
-    >>> trials = [{"state": "complete", "seconds": 9.0, "epochs": each} for each in epochs]
+    >>> trials = [{"state": "complete", "seconds": 9.0, "epochs": epoch} for epoch in epochs]
     >>> [best_after_seconds({"direction": "maximize", "trials": trials}, seconds) for seconds in (7.0, 16.0, 17.0)]
     [None, 0.8, 0.9]
     """
@@ -124,43 +122,38 @@ def _entry(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def trial_of(entry: dict[str, Any], domains: dict[str, BaseDistribution]) -> FrozenTrial:
-    """Return the trial that a log's entry was made of; one that had not ended is lost, and counts as failed.
-
-    Parameters
-    ----------
-    entry
-        Of ``log["trials"]``.
-    domains
-        Where each knob was searched.
+def restore_trial(entry: dict[str, Any], distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+    """Return the trial of an entry in ``log["trials"]``; a trial that had not ended counts as failed.
 
     Raises
     ------
     ValueError
-        A setting is in no such place.
+        A setting is outside its distribution.
     """
-    notes = {name: entry[name] for name in ("best_epoch", "seconds", "reason", "epochs")} | {"best": entry["value"]}
-    ended = {name: state for state, name in NAMES.items() if state.is_finished()}
-    state = ended.get(entry["state"], TrialState.FAIL)
+    attributes = {name: entry[name] for name in ("best_epoch", "seconds", "reason", "epochs")} | {
+        "best": entry["value"]
+    }
+    finished = {name: state for state, name in NAMES.items() if state.is_finished()}
+    state = finished.get(entry["state"], TrialState.FAIL)
     return create_trial(
         state=state,
         value=entry["value"] if state == TrialState.COMPLETE else None,
         params=entry["params"],
-        distributions={name: domains[name] for name in entry["params"]},
-        user_attrs={name: note for name, note in notes.items() if note is not None},
+        distributions={name: distributions[name] for name in entry["params"]},
+        user_attrs={name: value for name, value in attributes.items() if value is not None},
         intermediate_values={epoch["epoch"]: epoch["value"] for epoch in entry["epochs"]},
     )
 
 
-def _importance(study: Study, complete: int) -> dict[str, float] | None:
-    """The share of the spread between good and poor trials that each knob explains (Watanabe et al., IJCAI 2023)."""
+def _importance(optuna_study: Study, complete: int) -> dict[str, float] | None:
+    """Return the share of the variance that each setting explains, by PED-ANOVA (Watanabe et al., IJCAI 2023)."""
     if complete < TRIALS_FOR_IMPORTANCE:
         return None
-    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # takes two seconds
+    from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances  # the import takes two seconds
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         try:
-            return get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
-        except UserWarning:  # too many trials are equally good for some to be called better
+            return get_param_importances(optuna_study, evaluator=PedAnovaImportanceEvaluator())
+        except UserWarning:  # too many trials have the same value
             return None

@@ -1,14 +1,14 @@
-"""Where is searched: for each knob a range, or a few values to choose from.
+"""Define search spaces: for each field that is searched, a range of numbers or a list of values.
 
-Every model has a space here, in the form that a file of one's own takes too::
+Every model has a default space here. A TOML file of your own has the same form::
 
     [optim]
     learning_rate = { low = 5e-4, high = 1e-2, log = true }
     [model]
     hidden_size = [150, 300, 450]
 
-What stands in no space is fixed, by the preset or on the command line. The ranges lie around the defaults; the plain
-recurrences get lower learning rates than those with gates.
+All other fields are fixed, by the preset or on the command line. The ranges contain the defaults of the presets; models
+without gates get lower learning rates than those with gates.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,9 @@ Tables = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Range:
-    """All numbers from ``low`` to ``high``, both included; whole ones where both are. ``log``: as many between 1 and 2
-    as between 10 and 20.
+    """The numbers from ``low`` to ``high``, both included; integers if both are.
+
+    With ``log``, the logarithm is uniform: 1 to 2 is as probable as 10 to 20.
     """
 
     low: float
@@ -35,8 +36,8 @@ class Range:
     log: bool = False
 
     @property
-    def ends(self) -> tuple[Value, ...]:
-        """The values that any other lies between."""
+    def extremes(self) -> tuple[Value, ...]:
+        """The smallest and the largest value."""
         return (self.low, self.high)
 
     def __contains__(self, value: Value) -> bool:
@@ -48,13 +49,13 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of these."""
+    """A list of values."""
 
     values: tuple[Value, ...]
 
     @property
-    def ends(self) -> tuple[Value, ...]:
-        """All of them."""
+    def extremes(self) -> tuple[Value, ...]:
+        """All values."""
         return self.values
 
     def __contains__(self, value: Value) -> bool:
@@ -65,11 +66,9 @@ class Choice:
 
 
 Space = dict[str, Range | Choice]
-"""``section.field`` → where it is searched."""
+"""``section.field`` → its domain."""
 
 DROPOUT = {"low": 0.0, "high": 0.6}
-GATED_RATE = {"low": 5e-4, "high": 1e-2, "log": True}
-PLAIN_RATE = {"low": 2e-4, "high": 5e-3, "log": True}
 
 CLASSIFIER: Tables = {
     "optim": {"ema_decay": [0.0, 0.99, 0.998]},
@@ -80,15 +79,8 @@ CLASSIFIER: Tables = {
         "word_dropout": {"low": 0.0, "high": 0.2},
     },
 }
+MLP: Tables = {"model": {"hidden_size": [150, 300, 600]}}
 RECURRENT_CLASSIFIER: Tables = {"model": {"hidden_size": [150, 300, 450], "bidirectional": [False, True]}}
-CLASSIFIERS: dict[str, list[Tables]] = {
-    "mlp": [CLASSIFIER, {"model": {"hidden_size": [150, 300, 600]}, "optim": {"learning_rate": GATED_RATE}}],
-    "elman": [CLASSIFIER, RECURRENT_CLASSIFIER, {"optim": {"learning_rate": PLAIN_RATE}}],
-    "rnn": [CLASSIFIER, RECURRENT_CLASSIFIER, {"optim": {"learning_rate": PLAIN_RATE}}],
-    "gru": [CLASSIFIER, RECURRENT_CLASSIFIER, {"optim": {"learning_rate": GATED_RATE}}],
-    "lstm": [CLASSIFIER, RECURRENT_CLASSIFIER, {"optim": {"learning_rate": GATED_RATE}}],
-}
-
 FORMAL_LANGUAGE: Tables = {
     "optim": {"ema_decay": [0.0, 0.9, 0.99]},
     "model": {"hidden_size": [16, 32, 64], "num_layers": [1, 2]},
@@ -102,68 +94,75 @@ LANGUAGE_OF_TEXTS: Tables = {
         "top_dropout": {"low": 0.0, "high": 0.5},
     },
 }
-FORMAL_RATE = {"gated": {"low": 5e-3, "high": 1e-1, "log": True}, "plain": {"low": 2e-3, "high": 4e-2, "log": True}}
-RATE_ON_TEXTS = {"gated": {"low": 5e-4, "high": 1e-2, "log": True}, "plain": {"low": 2e-4, "high": 4e-3, "log": True}}
+NOT_GATED = ("elman", "rnn")
 
 
 def default_space(config: RunConfig) -> Space:
     """Return the space that suits a configuration's task and model."""
     layer = config.model.layer
     if config.data.task == "classification":
-        return _joined(CLASSIFIERS[layer])
-    formal = is_language(config.data.name)
-    kind = "gated" if layer in ("gru", "lstm") else "plain"
-    rate = (FORMAL_RATE if formal else RATE_ON_TEXTS)[kind]
-    return _joined([FORMAL_LANGUAGE if formal else LANGUAGE_OF_TEXTS, {"optim": {"learning_rate": rate}}])
+        tables = [CLASSIFIER, MLP if layer == "mlp" else RECURRENT_CLASSIFIER]
+        low, high = (2e-4, 5e-3) if layer in NOT_GATED else (5e-4, 1e-2)
+    elif is_language(config.data.name):
+        tables = [FORMAL_LANGUAGE]
+        low, high = (2e-3, 4e-2) if layer in NOT_GATED else (5e-3, 1e-1)
+    else:
+        tables = [LANGUAGE_OF_TEXTS]
+        low, high = (2e-4, 4e-3) if layer in NOT_GATED else (5e-4, 1e-2)
+    merged: Tables = {"optim": {"learning_rate": {"low": low, "high": high, "log": True}}}
+    for table in tables:
+        for section, fields in table.items():
+            merged[section] = {**merged.get(section, {}), **fields}
+    return parse_space(merged, "the space")
 
 
 def parse_space(tables: Tables, where: str) -> Space:
-    """Read a space from section → field → ``[values]`` or ``{low, high, log}``.
+    """Build a space from section → field → ``[values]`` or ``{low, high, log}``.
 
     Parameters
     ----------
     tables
-        As a TOML file has them.
+        The tables, as parsed from TOML.
     where
-        What to call their source in an error.
+        The name of their source, for error messages.
 
     Raises
     ------
     ConfigError
-        There is nothing in it, or something is neither a list nor a range.
+        The tables are empty, or a domain is neither a list nor a range.
     """
     space = {
-        f"{section}.{field}": _domain(found, f"{where} [{section}] {field}")
+        f"{section}.{field}": _domain(value, f"{where} [{section}] {field}")
         for section, fields in tables.items()
-        for field, found in (fields.items() if isinstance(fields, dict) else [("", fields)])
+        for field, value in (fields.items() if isinstance(fields, dict) else [("", fields)])
     }
     if not space:
-        raise ConfigError(f"{where} has nothing to search.", "Give at least one field a list or a range.")
+        raise ConfigError(f"{where} has nothing to search.", "Add at least one field with a list or a range.")
     return dict(sorted(space.items()))
 
 
-def narrowed(space: Space, given: Tables) -> Space:
-    """Return the space without the fields that were given a value.
+def narrowed(space: Space, tables: Tables) -> Space:
+    """Return the space without the fields that have a value in ``tables``.
 
     Raises
     ------
     ConfigError
-        Nothing is left.
+        No field is left.
     """
-    left = {name: domain for name, domain in space.items() if name not in flat(given)}
-    if not left:
-        raise ConfigError("All that would be searched has a value on the command line.", "Leave some of it out.")
-    return left
+    remaining = {name: domain for name, domain in space.items() if name not in flatten(tables)}
+    if not remaining:
+        raise ConfigError("Every field of the search space has a value on the command line.", "Leave some of them out.")
+    return remaining
 
 
-def already(config: RunConfig, space: Space) -> dict[str, Value]:
-    """Return the values that a configuration has without any search, of those that lie in the space."""
-    values = flat(asdict(config))
+def current_values(config: RunConfig, space: Space) -> dict[str, Value]:
+    """Return ``section.field`` → value of a configuration, for the fields whose value is in the space."""
+    values = flatten(asdict(config))
     return {name: values[name] for name, domain in space.items() if values[name] in domain}
 
 
 def configured(config: RunConfig, values: dict[str, Value]) -> RunConfig:
-    """Return the configuration with ``section.field`` → value put in."""
+    """Return the configuration with the values of ``section.field`` → value."""
     tables: Tables = {}
     for name, value in values.items():
         section, _, field = name.partition(".")
@@ -172,56 +171,47 @@ def configured(config: RunConfig, values: dict[str, Value]) -> RunConfig:
 
 
 def check(space: Space, config: RunConfig) -> None:
-    """Refuse a space that holds configurations that cannot be, before anything is trained.
+    """Refuse a space with invalid configurations, before any trial is trained.
 
-    Every end of every range and every choice is tried with every one of each other knob, two at a time; the rest
-    being at their first values.
+    All pairs of fields are checked, with all pairs of their extreme values; the other fields have their first values.
 
     Raises
     ------
     ConfigError
-        One cannot be; the message names it.
+        A configuration is invalid; the message names it.
     """
-    first = {name: domain.ends[0] for name, domain in space.items()}
+    first = {name: domain.extremes[0] for name, domain in space.items()}
     for names in chain(combinations(space, 1), combinations(space, 2)):
-        for values in product(*(space[name].ends for name in names)):
+        for values in product(*(space[name].extremes for name in names)):
             configured(config, first | dict(zip(names, values, strict=True)))
 
 
-def flat(tables: Tables) -> dict[str, Any]:
+def flatten(tables: Tables) -> dict[str, Any]:
     """Return ``section.field`` → value."""
     return {f"{section}.{field}": value for section, fields in tables.items() for field, value in fields.items()}
 
 
-def fixed(config: RunConfig, space: Space) -> dict[str, Any]:
-    """Return ``section.field`` → value of all that is not searched."""
-    return {name: value for name, value in flat(asdict(config)).items() if name not in space}
+def fixed_values(config: RunConfig, space: Space) -> dict[str, Any]:
+    """Return ``section.field`` → value for the fields that are not searched."""
+    return {name: value for name, value in flatten(asdict(config)).items() if name not in space}
 
 
 def differences(mine: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each entry in which two dictionaries differ."""
+    """Yield a line for each key in which two dictionaries differ."""
     for name in sorted(mine.keys() | theirs.keys()):
         if mine.get(name) != theirs.get(name):
             yield f"{name}: {theirs.get(name, 'absent')} there, {mine.get(name, 'absent')} here"
 
 
-def _joined(parts: list[Tables]) -> Space:
-    merged: Tables = {}
-    for part in parts:
-        for section, fields in part.items():
-            merged[section] = {**merged.get(section, {}), **fields}
-    return parse_space(merged, "the space")
-
-
-def _domain(found: Any, where: str) -> Range | Choice:
-    if isinstance(found, list) and found:
-        return Choice(tuple(found))
-    if isinstance(found, dict) and {"low", "high"} <= set(found) <= {"low", "high", "log"}:
-        low, high, log = found["low"], found["high"], found.get("log", False)
+def _domain(value: Any, where: str) -> Range | Choice:
+    if isinstance(value, list) and value:
+        return Choice(tuple(value))
+    if isinstance(value, dict) and {"low", "high"} <= set(value) <= {"low", "high", "log"}:
+        low, high, log = value["low"], value["high"], value.get("log", False)
         numbers = all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high))
         if numbers and low < high and isinstance(log, bool) and (low > 0 or not log):
             return Range(low, high, log)
     raise ConfigError(
-        f"{where} cannot be searched in {found!r}.",
-        "Give a list of values, or { low = …, high = … } with low below high; with log = true, low above 0.",
+        f"{where} cannot be searched in {value!r}.",
+        "Use a list of values, or { low = …, high = … } with low below high; with log = true, low above 0.",
     )
