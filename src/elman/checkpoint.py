@@ -75,7 +75,7 @@ class Position:
 
 
 @dataclass
-class State:
+class TrainingState:
     """All that changes during a training."""
 
     model: nn.Module
@@ -116,7 +116,7 @@ def load_encoder(path: Path, model: nn.Module) -> None:
     assert not any(name.startswith(parts) for name in missing)  # the digest of a pretraining includes all sizes
 
 
-def save_checkpoint(directory: Path, state: State) -> Path:
+def save_checkpoint(directory: Path, state: TrainingState) -> Path:
     """Write the state into a folder of its own in ``directory``, then drop the older ones."""
     path = directory / f"step-{state.position.step:08d}-epoch-{state.position.epoch:04d}"
     if path.exists():
@@ -135,7 +135,7 @@ def save_checkpoint(directory: Path, state: State) -> Path:
     return path
 
 
-def load_checkpoint(directory: Path, state: State) -> bool:
+def load_checkpoint(directory: Path, state: TrainingState) -> bool:
     """Put the newest saved state into ``state``; return whether there was one.
 
     Raises

@@ -1,7 +1,7 @@
 """Losses and accuracies as (sum, count) pairs, divided once.
 
-A mean of batch means would give a short last batch the weight of a full one; sums and counts do not, and they add up
-over devices too.
+The figures of an epoch add them up: a mean of batch means would give a short last batch the weight of a full one. An
+update uses the mean of its own batch.
 """
 
 from dataclasses import dataclass

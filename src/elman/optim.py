@@ -88,8 +88,8 @@ def clip_gradients(model: nn.Module, max_norm: float, loss: Tensor | None = None
 def averaged(model: nn.Module, optimizers: Iterable[Optimizer], decay: float) -> AveragedModel:
     """Return an average of the model's weights: a_1 = w_1, a_s = d_s a_(s−1) + (1 − d_s) w_s after every step.
 
-    d_s is :func:`average_decay`. Call ``update_parameters`` after each step. A table that RowWiseAdam moves is averaged
-    by it, and complete when the average, in evaluation mode, has read anything.
+    d_s is :func:`average_decay`. Call ``update_parameters`` after each step. RowWiseAdam averages
+    its own tables; they are up to date after one forward pass in evaluation mode.
     """
     row_wise = [optimizer for optimizer in optimizers if isinstance(optimizer, RowWiseAdam)]
     by_rows = {table.data_ptr() for optimizer in row_wise for table in optimizer.tables}

@@ -12,7 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from elman.checkpoint import State, save_checkpoint
+from elman.checkpoint import TrainingState, save_checkpoint
 from elman.errors import Interrupted, NonFiniteLoss
 from elman.losses import Total
 from elman.progress import Report
@@ -32,7 +32,7 @@ class Session:
     run: Run
     fabric: Fabric
     forward: Callable[..., Any]
-    state: State
+    state: TrainingState
     task: Task
     writer: "SummaryWriter | None"
     interrupted: threading.Event

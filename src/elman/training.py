@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from elman.checkpoint import (
     EpochTotals,
     Position,
-    State,
+    TrainingState,
     drop_checkpoints,
     load_checkpoint,
     load_encoder,
@@ -93,7 +93,7 @@ def train(
         summary = summarize(session, start)
         write_json(run.result_path("training"), summary)
         drop_checkpoints(run.checkpoints)
-        if interrupted.is_set():  # after the last batch: a caller that trains several runs must not begin the next
+        if interrupted.is_set():  # after the last batch: this run is complete, but the caller must not begin another
             raise Interrupted(f"Stopped; the training of {run.path} is complete.", "Nothing of it is left to do.")
     return summary
 
@@ -119,7 +119,7 @@ def set_up(
     forward = fabric.setup_module(model)
     optimizers = build_optimizers(model, config.optim)
     average = averaged(model, optimizers, config.optim.ema_decay) if config.optim.ema_decay else None
-    state = State(model, optimizers, average, Position())
+    state = TrainingState(model, optimizers, average, Position())
     load_checkpoint(run.checkpoints, state)
     run.forget_after(state.position.step, state.position.epoch)
     return Session(
@@ -174,7 +174,7 @@ def fit_epoch(session: Session) -> None:
                     loss, correct, states = task.loss(session.forward, piece, states)
                     session.fabric.backward(loss.mean)
                 grad_norm = clip_gradients(model, config.optim.grad_clip_norm, loss.sum)
-                note_step(session, loss, correct, grad_norm)
+                note_step(session, loss, correct, grad_norm)  # refuses a loss that is not finite
                 for optimizer in optimizers:
                     optimizer.step()
                     optimizer.zero_grad()
@@ -198,7 +198,7 @@ def validate(session: Session) -> None:
     state, position, loop = session.state, session.state.position, session.run.config.loop
     log_steps(session)
     model = state.model if state.average is None else state.average.module
-    # RowWiseAdam settles all rows when the model reads in evaluation mode, so the weights are complete after this.
+    # Evaluation mode makes RowWiseAdam apply its postponed updates, so the weights that are saved below are up to date.
     measured = session.task.measure(session.fabric, model, position.epoch + 1, lambda: save_if_due(session))
     refuse_non_finite(session, position.step, measured["cross_entropy_nats"])
     quality = session.task.quality(measured)

@@ -13,7 +13,7 @@ from elman.inference import multiplies_bf16
 from elman.models import plain, stepper
 from elman.models.fast import models as fast
 from elman.models.fast import packed, pooling, recurrent
-from elman.models.fast.distinct import Distinct, distinct_ids
+from elman.models.fast.distinct import IndexedRows, distinct_ids
 from elman.models.fast.gru import gru_recurrence
 from elman.models.fast.packed import Packing
 from elman.models.fast.products import add_product
@@ -219,7 +219,7 @@ def test_packed_order_is_that_of_torch() -> None:
     assert torch.equal(step[packing.reversal], LENGTHS[packing.places // 9] - 1 - step)
     assert torch.equal(packing.last(packing.places[:, None].double())[:, 0], torch.arange(4.0) * 9 + LENGTHS - 1)
     first = torch.full((4, 1), -1.0)
-    before = packing.shifted(torch.cat([first, packing.places[:, None]]))[:, 0]
+    before = packing.previous_states(torch.cat([first, packing.places[:, None]]))[:, 0]
     assert torch.equal(before, torch.where(step == 0, -1.0, packing.places - 1))
 
 
@@ -381,7 +381,7 @@ def test_torch_layers_read_what_the_packed_ones_do(monkeypatch: pytest.MonkeyPat
         config = ModelConfig(layer=layer, num_layers=2, bidirectional=True, **SIZES)
         both = fast.Recurrent(config).double()
         one_way = fast.Recurrent(ModelConfig(layer=layer, num_layers=2, stack="sum", **SIZES)).double()
-        x = Distinct(torch.randn(28, 6, dtype=torch.float64), torch.arange(28).view(4, 7))
+        x = IndexedRows(torch.randn(28, 6, dtype=torch.float64), torch.arange(28).view(4, 7))
         inside = (torch.arange(7) < LENGTHS[:, None])[:, :, None]
         results = []
         for packs in (True, False):

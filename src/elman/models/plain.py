@@ -123,7 +123,7 @@ class Recurrent(nn.Module):
             y, state = layer(x, states[k] if states else None, lengths)
             if self.backwards:
                 assert lengths is not None  # a classifier has them
-                y_reversed, _ = self.backwards[k](reverse(x, lengths))
+                y_reversed, _ = self.backwards[k](reverse(x, lengths))  # padding comes after each end: no lengths
                 y = torch.cat([y, reverse(y_reversed, lengths)], dim=2)
             x = y
             outputs.append(y)
@@ -154,7 +154,7 @@ def pool(x: Features, lengths: Lengths, pooling: Pooling, *, bidirectional: bool
     if pooling == "mean":
         return x.sum(dim=1) / lengths[:, None]
     forward_size = x.shape[2] // 2 if bidirectional else x.shape[2]
-    last = x[torch.arange(len(x), device=x.device), lengths - 1]  # the backward direction ends at the first step
+    last = x.gather(1, (lengths - 1)[:, None, None].expand(-1, 1, x.shape[2]))[:, 0]  # backwards, the first step is
     return torch.cat([last[:, :forward_size], x[:, 0, forward_size:]], dim=1)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from elman.config import ModelConfig
 from elman.models import plain
 from elman.models.embedding import build_embedding
-from elman.models.fast.distinct import Distinct, distinct_ids
+from elman.models.fast.distinct import IndexedRows, distinct_ids
 from elman.models.fast.recurrent import Recurrent
 from elman.tensors import Features, Lengths, TokenIds
 from elman.text.batching import padding_mask
@@ -78,7 +78,7 @@ class WordPredictor(nn.Module):
         distinct, inverse = distinct_ids(token_ids, self.embedding.num_embeddings)
         words = self.embedding(distinct)
         rows = F.dropout(words, self.config.embedding_dropout, self.training)
-        features = self._features(Distinct(rows, inverse), lengths)  # (B, T, H or 2H)
+        features = self._features(IndexedRows(rows, inverse), lengths)  # (B, T, H or 2H)
         predicted = self._draw(inside[:, 1:])  # pairs of neighbors: each word from the one before, and the reverse
         size = self.config.hidden_size
         read = [features[:, :-1, :size].flatten(0, 1).index_select(0, predicted)]
@@ -90,12 +90,12 @@ class WordPredictor(nn.Module):
         # Divided by the scale, the logits learn at the same rate whatever the scale is.
         return Predictions(F.linear(queries, words / self.config.embedding_scale), torch.cat(targets))
 
-    def _features(self, words: Distinct, lengths: Lengths) -> Features:
+    def _features(self, words: IndexedRows, lengths: Lengths) -> Features:
         if isinstance(self.layer, plain.Recurrent):
             features: Features = self.layer(words.gather(), lengths)[0]
             return features
         hidden = self.layer(words, lengths)
-        return Distinct(self.layer.output(hidden.rows), hidden.inverse).gather()
+        return IndexedRows(self.layer.final_linear(hidden.rows), hidden.inverse).gather()
 
     def _draw(self, pairs: Bool[Tensor, "batch pairs"]) -> Int[Tensor, " predicted"]:
         """Return which pairs of neighboring words are predicted, as places in the flattened ``pairs``."""

@@ -1,8 +1,8 @@
 """Compute what a layer does to a token once for each distinct token of the batch.
 
 A batch of 20,000 tokens of reviews has about 4,000 distinct words. Whatever depends on the word alone is computed for
-these, and looked up for every place (thinc calls this layer ``uniqued``). The gradient of the table of embeddings then
-has one row per distinct word.
+these, and looked up for every place (thinc calls this layer ``uniqued``). A sparse gradient of the table of embeddings
+then has one row per distinct word.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,10 @@ from elman.models.embedding import drop_words
 from elman.tensors import Features, Lengths, TokenIds
 
 
-class Distinct(NamedTuple):
+class IndexedRows(NamedTuple):
     """Vectors, and which of them is at each place, as ``torch.unique(return_inverse=True)`` returns them.
+
+    The rows are the embeddings of distinct tokens, or the hidden states of all tokens in packed order.
 
     Attributes
     ----------
@@ -39,11 +41,11 @@ class Distinct(NamedTuple):
 
 def embed_distinct(
     embedding: nn.Embedding, token_ids: TokenIds, lengths: Lengths | None, config: ModelConfig
-) -> Distinct:
+) -> IndexedRows:
     """Do what :func:`elman.models.embedding.embed` does, for each distinct token.
 
-    Where the batch is larger than the vocabulary, as with a formal language, the rows are the whole table: finding the
-    distinct tokens would cost more than it saves.
+    If the batch is larger than the vocabulary, as with a formal language, the rows are the whole table, unless its
+    gradient is sparse: finding the distinct tokens would cost more than it saves.
     """
     check_token_ids(token_ids, embedding.num_embeddings)
     check_lengths(lengths, *token_ids.shape)
@@ -53,7 +55,7 @@ def embed_distinct(
         rows = embedding(distinct)
     else:
         rows, inverse = embedding.weight, token_ids
-    return Distinct(F.dropout(rows, config.embedding_dropout, embedding.training), inverse)
+    return IndexedRows(F.dropout(rows, config.embedding_dropout, embedding.training), inverse)
 
 
 def distinct_ids(token_ids: TokenIds, vocab_size: int) -> tuple[Int[Tensor, " distinct"], Int[Tensor, "batch time"]]:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from elman.models.fast.derivatives import first_derivatives_only
-from elman.models.fast.packed import Packing, Rows, gather, sum_by_row
+from elman.models.fast.packed import Packing, RowIndex, gather, sum_by_row
 from elman.models.fast.products import add_product, product, product_dtype, sigmoid_backward, tanh_backward
 from elman.tensors import State
 
@@ -29,16 +29,16 @@ class GRU(nn.GRU):
     def __init__(self, insize: int, hsize: int) -> None:
         super().__init__(insize, hsize, batch_first=True)
         self.state_size = hsize
-        self.output = nn.Identity()
+        self.final_linear = nn.Identity()
 
     def project(self, x: Tensor) -> Tensor:
         """Return what the input and its biases contribute to r, z and n, (…, insize) → (…, 3 × hsize)."""
         b_r, b_z, _ = self.bias_hh_l0.chunk(3)
         return F.linear(x, self.weight_ih_l0, self.bias_ih_l0 + torch.cat([b_r, b_z, torch.zeros_like(b_z)]))
 
-    def recur(self, projected: Tensor, rows: Rows | None, packing: Packing, state: State) -> Tensor:
+    def recur(self, projected: Tensor, row_index: RowIndex | None, packing: Packing, state: State) -> Tensor:
         """Return h_t of every token; see :func:`gru_recurrence`."""
-        return gru_recurrence(projected, rows, packing, state, self.weight_hh_l0, self.bias_hh_l0.chunk(3)[2])
+        return gru_recurrence(projected, row_index, packing, state, self.weight_hh_l0, self.bias_hh_l0.chunk(3)[2])
 
     def step_projected(self, x_t: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the output and the state after a step, from a projected input: h_t twice, (batch, hsize)."""
@@ -51,7 +51,7 @@ class GRU(nn.GRU):
 
 
 class GRURecurrence(torch.autograd.Function):
-    """All states at once, the back-propagation written by hand.
+    """The whole sequence as one node of autograd, its back-propagation written by hand.
 
     With a the gates before σ and tanh, L the loss, and ∂h_t all of L's gradient that reaches h_t:
 
@@ -65,11 +65,17 @@ class GRURecurrence(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, projected: Tensor, rows: Rows | None, packing: Packing, first: Tensor, W_hh: Tensor, b_q: Tensor
+        ctx: Any,
+        projected: Tensor,
+        row_index: RowIndex | None,
+        packing: Packing,
+        first: Tensor,
+        W_hh: Tensor,
+        b_q: Tensor,
     ) -> Tensor:
         """Return h_t of every token, (tokens, hidden)."""
         size, batch = first.shape[1], packing.batch
-        gates = gather(projected, rows)
+        gates = gather(projected, row_index)
         states = torch.cat([first, first.new_empty(len(gates), size)])
         recurrent = torch.empty_like(states[batch:])
         U = W_hh.T.to(product_dtype(W_hh))
@@ -82,7 +88,7 @@ class GRURecurrence(torch.autograd.Function):
             add_product(b_q, h, U_n, out=q)
             n.addcmul_(rz[:, :size], q).tanh_()
             h = torch.lerp(n, h, rz[:, size:], out=h_t)
-        ctx.save_for_backward(gates, states, recurrent, U, rows)
+        ctx.save_for_backward(gates, states, recurrent, U, row_index)
         ctx.packing, ctx.num_rows = packing, len(projected)
         return states[batch:]
 
@@ -90,10 +96,10 @@ class GRURecurrence(torch.autograd.Function):
     @first_derivatives_only
     def backward(ctx: Any, grad_states: Tensor) -> tuple[Tensor, None, None, Tensor, Tensor, Tensor]:
         """Return the gradients of projected, first, W_hh and b_q."""
-        gates, states, recurrent, U, rows = ctx.saved_tensors
+        gates, states, recurrent, U, row_index = ctx.saved_tensors
         packing, size, dtype = ctx.packing, states.shape[1], U.dtype
         W_rz, W_n = U.T[: 2 * size], U.T[2 * size :]
-        before = packing.shifted(states)
+        before = packing.previous_states(states)
         grad_gates, grad_q = torch.empty_like(gates), torch.empty_like(recurrent)
         grad_h = torch.zeros_like(before[: packing.batch])  # of the running sequences: ∂h of the step after, carried on
         steps = packing.split_steps(gates, grad_states, grad_gates, grad_q)
@@ -117,7 +123,7 @@ class GRURecurrence(torch.autograd.Function):
                 add_product(dh, grad_a[:, : 2 * size], W_rz, out=dh)
                 add_product(dh, grad_q_t, W_n, out=dh)
         grad_W_hh = torch.cat([product(grads.T, before, dtype) for grads in (grad_gates[:, : 2 * size], grad_q)])
-        return sum_by_row(grad_gates, rows, ctx.num_rows), None, None, grad_h, grad_W_hh, grad_q.sum(dim=0)
+        return sum_by_row(grad_gates, row_index, ctx.num_rows), None, None, grad_h, grad_W_hh, grad_q.sum(dim=0)
 
 
 def _factors(gates: Tensor, q: Tensor, before: Tensor) -> Tensor:
@@ -131,7 +137,7 @@ def _factors(gates: Tensor, q: Tensor, before: Tensor) -> Tensor:
 
 
 def gru_recurrence(
-    projected: Tensor, rows: Rows | None, packing: Packing, state: State, W_hh: Tensor, b_q: Tensor
+    projected: Tensor, row_index: RowIndex | None, packing: Packing, state: State, W_hh: Tensor, b_q: Tensor
 ) -> Tensor:
     """Return h_t of every token in packed order; as :func:`elman.models.fast.tanh.tanh_recurrence`, with three gates.
 
@@ -139,4 +145,4 @@ def gru_recurrence(
     """
     projected = projected.to(W_hh.dtype)
     first = state.to(W_hh.dtype).index_select(0, packing.sorted_indices)
-    return cast(Tensor, GRURecurrence.apply(projected, rows, packing, first, W_hh, b_q))  # type: ignore[no-untyped-call]  # torch's
+    return cast(Tensor, GRURecurrence.apply(projected, row_index, packing, first, W_hh, b_q))  # type: ignore[no-untyped-call]  # torch's

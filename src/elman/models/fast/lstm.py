@@ -18,7 +18,7 @@ class LSTM(nn.LSTM):
     def __init__(self, insize: int, hsize: int) -> None:
         super().__init__(insize, hsize, batch_first=True)
         self.state_size = 2 * hsize
-        self.output = nn.Identity()
+        self.final_linear = nn.Identity()
 
     def project(self, x: Tensor) -> Tensor:
         """Return what the input and the biases contribute to the gates, (…, insize) → (…, 4 × hsize)."""

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from elman.config import ModelConfig
 from elman.models import plain
 from elman.models.embedding import build_embedding
-from elman.models.fast.distinct import Distinct, embed_distinct
-from elman.models.fast.pooling import Output, build_pool
+from elman.models.fast.distinct import IndexedRows, embed_distinct
+from elman.models.fast.pooling import FinalLinear, build_pool
 from elman.models.fast.recurrent import Recurrent
 from elman.tensors import Lengths, Logits, NextLogits, State, States, TokenIds
 
@@ -24,7 +24,7 @@ class Classifier(nn.Module):
     config
         Sizes, layer, pooling, dropout.
     vocab_size, num_classes
-        Rows of the embedding and of the last layer.
+        RowIndex of the embedding and of the last layer.
     sparse
         Let the embedding's gradient hold only the rows that the batch reads.
     """
@@ -35,13 +35,13 @@ class Classifier(nn.Module):
         self.embedding = build_embedding(config, vocab_size, sparse=sparse)
         self.layer = build_layer(config)
         self.head = nn.Linear(self.layer.output_size, num_classes)
-        self.pool = build_pool(config, self.layer.output)
+        self.pool = build_pool(config, self.layer.final_linear)
 
     def forward(self, token_ids: TokenIds, lengths: Lengths) -> Logits:
         """Return logits (batch, classes) of token ids (batch, time); the ids at padding change nothing."""
         words = embed_distinct(self.embedding, token_ids, lengths, self.config)  # represents (B, T, E)
         features = self.layer(words, lengths)  # represents (B, T, H)
-        pooled = self.pool(features, self.layer.output, lengths)  # (B, H)
+        pooled = self.pool(features, self.layer.final_linear, lengths)  # (B, H)
         logits: Tensor = self.head(F.dropout(pooled, self.config.top_dropout, self.training))
         return logits
 
@@ -50,16 +50,16 @@ class MLP(plain.MLP):
     """The plain MLP, on each distinct token once; its last linear layer is left to the pool."""
 
     @property
-    def output(self) -> Output:
+    def final_linear(self) -> FinalLinear:
         """The last linear layer."""
         return cast(nn.Linear, self.layers[-1])
 
-    def forward(self, x: Distinct, lengths: Lengths) -> Distinct:  # type: ignore[override]  # noqa: ARG002 (no step reads another)
+    def forward(self, x: IndexedRows, lengths: Lengths) -> IndexedRows:  # type: ignore[override]  # noqa: ARG002 (no step reads another)
         """Return what the last layer reads, standing for (batch, time, hsize)."""
         rows = x.rows
         for layer in self.layers[:-1]:
             rows = F.relu(layer(rows))
-        return Distinct(rows, x.inverse)
+        return IndexedRows(rows, x.inverse)
 
 
 def build_layer(config: ModelConfig) -> MLP | Recurrent:

@@ -16,10 +16,10 @@ from torch import Tensor
 from elman.tensors import Features, Lengths, State
 
 PackedRows = Float[Tensor, "tokens features"]
-Rows = Int[Tensor, " tokens"]
+RowIndex = Int[Tensor, " tokens"]
 
 NUMBERS_PER_CHUNK = 800_000
-"""Backward passes compute what needs no recurrence in chunks of this many numbers, which stay in the cache."""
+"""The GRU's backward pass computes what needs no recurrence in chunks of this many numbers, which fit in a cache."""
 
 
 class Packing:
@@ -69,7 +69,7 @@ class Packing:
         return sizes.cumsum(0) - sizes
 
     @cached_property
-    def places(self) -> Rows:
+    def places(self) -> RowIndex:
         """(tokens,), the place of each packed token in the flattened (batch, time)."""
         step, rank = self._step_and_rank
         return self.sorted_indices[rank] * self.time + step
@@ -81,13 +81,13 @@ class Packing:
         return rows.new_zeros(self.batch * self.time).index_copy_(0, self.places, rows).view(self.batch, self.time)
 
     @cached_property
-    def reversal(self) -> Rows:
-        """(tokens,), the packed row that each token changes with when every sequence is reversed."""
+    def reversal(self) -> RowIndex:
+        """(tokens,), the packed row that each token swaps places with when every sequence is reversed."""
         step, rank = self._step_and_rank
         assert self.lengths is not None  # only classifiers read backwards, and they know their lengths
         return self._step_starts[self.sorted_lengths[rank] - 1 - step] + rank
 
-    def pack(self, padded: Int[Tensor, "batch time"]) -> Rows:
+    def pack(self, padded: Int[Tensor, "batch time"]) -> RowIndex:
         """Return the values of (batch, time) in packed order."""
         return padded.flatten().index_select(0, self.places)
 
@@ -121,29 +121,34 @@ class Packing:
         row = self._step_starts[self.sorted_lengths - 1] + torch.arange(self.batch, device=self.device)
         return rows.index_select(0, row[self.unsorted_indices])
 
-    def shifted(self, rows: PackedRows) -> Tensor:
+    def previous_states(self, rows: PackedRows) -> Tensor:
         """Return for each token the row of its sequence one time step before.
 
         ``rows`` begins with the state before the first step: (batch + tokens, features).
         """
-        if self.batch_sizes[0] == self.batch_sizes[-1]:
+        if self.batch_sizes[0] == self.batch_sizes[-1]:  # all lengths are equal
             return rows[: -self.batch]
         return rows.index_select(0, self._previous)
 
     @cached_property
-    def _previous(self) -> Rows:
+    def _previous(self) -> RowIndex:
+        """The row of :meth:`previous_states` for each token."""
         step, rank = self._step_and_rank
         return torch.where(step == 0, rank, self.batch + self._step_starts[step - 1] + rank)
 
 
-def gather(projected: Float[Tensor, "rows features"], rows: Rows | None) -> PackedRows:
-    """Return a copy of the projected row of each packed token; without ``rows`` they are in packed order already."""
-    return projected.clone() if rows is None else projected.index_select(0, rows)
+def gather(projected: Float[Tensor, "rows features"], row_index: RowIndex | None) -> PackedRows:
+    """Return a copy of the projected row of each packed token; without an index they are in packed order already."""
+    return projected.clone() if row_index is None else projected.index_select(0, row_index)
 
 
-def sum_by_row(grad: PackedRows, rows: Rows | None, num_rows: int) -> Float[Tensor, "rows features"]:
-    """Return the gradient of what :func:`gather` read: for each row the sum over its tokens."""
-    if rows is None:
+def sum_by_row(grad: PackedRows, row_index: RowIndex | None, num_rows: int) -> Float[Tensor, "rows features"]:
+    """Return the gradient of what :func:`gather` read: for each row the sum over its tokens.
+
+    As the backward pass of ``F.embedding`` computes it, in a fixed order of the terms.
+    """
+    if row_index is None:
         return grad
-    summed: Tensor = torch.ops.aten.embedding_dense_backward(grad, rows, num_rows, -1, False)
+    no_padding, by_frequency = -1, False
+    summed: Tensor = torch.ops.aten.embedding_dense_backward(grad, row_index, num_rows, no_padding, by_frequency)
     return summed

@@ -1,7 +1,7 @@
 """Recurrent layers on top of each other, over packed tokens on a CPU.
 
 There a layer projects the distinct tokens of a batch, and a recurrence written by hand reads them in packed order. The
-LSTM, and every cell but Elman's on a GPU, run torch's own kernels on the padded batch.
+LSTM runs torch's kernel on the padded batch, and so do the RNN and the GRU on a GPU.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from elman.config import ModelConfig
 from elman.models.checks import check_state
-from elman.models.fast.distinct import Distinct
+from elman.models.fast.distinct import IndexedRows
 from elman.models.fast.gru import GRU
 from elman.models.fast.lstm import LSTM
 from elman.models.fast.packed import Packing
-from elman.models.fast.pooling import Output
+from elman.models.fast.pooling import FinalLinear
 from elman.models.fast.tanh import RNN, Elman
 from elman.tensors import Features, Lengths, Outputs, State, States
 from elman.text.batching import reverse
@@ -34,7 +34,7 @@ CELLS: dict[str, Callable[[int, int], Layer]] = {
 }
 
 SMALL_VOCABULARY = 10_000
-"""A sampler projects all embeddings of at most this many tokens before it begins; of more, those that it draws."""
+"""A sampler projects all embeddings of a vocabulary up to this size before it begins, else those it draws, as drawn."""
 
 
 class Recurrent(nn.Module):
@@ -48,27 +48,29 @@ class Recurrent(nn.Module):
         self.forwards = nn.ModuleList(cell(insize, hsize) for insize in sizes)
         self.backwards = nn.ModuleList(cell(insize, hsize) for insize in sizes if config.bidirectional)
 
-        self.leaves_output = config.stack == "deep" and not config.bidirectional
+        self.leaves_final_linear = config.stack == "deep" and not config.bidirectional
 
     @property
-    def output(self) -> Output:
+    def final_linear(self) -> FinalLinear:
         """The linear map that :meth:`forward` leaves to its caller, who can apply it to fewer rows."""
-        return _layer(self.forwards[-1]).output if self.leaves_output else nn.Identity()
+        return _layer(self.forwards[-1]).final_linear if self.leaves_final_linear else nn.Identity()
 
-    def forward(self, x: Distinct, lengths: Lengths) -> Distinct:
-        """Return the outputs before :attr:`output`, both directions side by side; at padding they mean nothing.
+    def forward(self, x: IndexedRows, lengths: Lengths) -> IndexedRows:
+        """Return the hidden states, both directions side by side; the caller applies :attr:`final_linear`.
 
-        ``x`` represents (batch, time, insize), the result (batch, time, output_size).
+        ``x`` represents (batch, time, insize), the result (batch, time, output_size); at padding it means nothing.
         """
         if self._packs(x.rows.device):
             packing = Packing(lengths, x.inverse.shape, x.rows.device)
-            rows, _ = self._packed(x, (), packing, leave_output=self.leaves_output)
-            return Distinct(rows, packing.inverse)
+            rows, _ = self._packed(x, (), packing, leave_final_linear=self.leaves_final_linear)
+            return IndexedRows(rows, packing.inverse)
         outputs = self._padded(x.gather(), lengths).transpose(0, 1)  # time first, as they are in memory
         places = torch.arange(x.inverse.numel(), device=x.inverse.device)
-        return Distinct(outputs.flatten(0, 1), places.view(outputs.shape[:2]).T)
+        return IndexedRows(outputs.flatten(0, 1), places.view(outputs.shape[:2]).T)
 
-    def advance(self, x: Distinct, states: States = (), lengths: Lengths | None = None) -> tuple[Outputs, list[State]]:
+    def advance(
+        self, x: IndexedRows, states: States = (), lengths: Lengths | None = None
+    ) -> tuple[Outputs, list[State]]:
         """Read on from a state, in one direction.
 
         Returns the outputs (batch, time, hsize), and the state of each layer at each sequence's end. Without lengths
@@ -76,7 +78,7 @@ class Recurrent(nn.Module):
         """
         if self._packs(x.rows.device):
             packing = Packing(lengths, x.inverse.shape, x.rows.device)
-            rows, states_after = self._packed(x, states, packing, leave_output=False)
+            rows, states_after = self._packed(x, states, packing, leave_final_linear=False)
             return packing.unpack(rows), states_after
         y, outputs, states_after = x.gather(), [], []
         for k, layer in enumerate(self.forwards):
@@ -98,7 +100,7 @@ class Recurrent(nn.Module):
             x, outputs, states_after = rows.index_select(0, tokens), [], []
             for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
                 x, state_after = layer.step_projected(x if project_first and k == 0 else layer.project(x), state)
-                x = layer.output(x)
+                x = layer.final_linear(x)
                 outputs.append(x)
                 states_after.append(state_after)
             return self._stacked(outputs), states_after
@@ -111,7 +113,7 @@ class Recurrent(nn.Module):
         return isinstance(layer, Elman) or (device.type == "cpu" and not isinstance(layer, LSTM))
 
     def _packed(
-        self, x: Distinct, states: States, packing: Packing, *, leave_output: bool
+        self, x: IndexedRows, states: States, packing: Packing, *, leave_final_linear: bool
     ) -> tuple[Tensor, list[State]]:
         """Return the outputs in packed order, of the last layer without its linear map if that is left, and states."""
         rows: Tensor = x.rows
@@ -121,13 +123,13 @@ class Recurrent(nn.Module):
         for k, layer in enumerate(self.forwards):
             hidden = _recur(layer, rows, index, packing, _state(states, k, layer, x.inverse))
             states_after.append(packing.last(hidden))
-            y = hidden if leave_output and k == len(self.forwards) - 1 else _layer(layer).output(hidden)
+            y = hidden if leave_final_linear and k == len(self.forwards) - 1 else _layer(layer).final_linear(hidden)
             if self.backwards:
                 back, reversal = self.backwards[k], packing.reversal
                 hidden = _recur(
                     back, rows, reversal if index is None else index[reversal], packing, _state((), k, back, x.inverse)
                 )
-                y = torch.cat([y, F.embedding(reversal, _layer(back).output(hidden))], dim=1)
+                y = torch.cat([y, F.embedding(reversal, _layer(back).final_linear(hidden))], dim=1)
             outputs.append(y)
             rows, index = y, None
         return self._stacked(outputs), states_after
