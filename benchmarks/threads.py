@@ -2,9 +2,9 @@
 
     python benchmarks/threads.py [--busy 0 1 2 4] [--seconds 3]
 
-For each number of busy processes and each setting, a new process makes the same update of a classifier over and over (42
-texts of 225 to 240 tokens, 20,000 words, sizes of 300) and prints tokens per second. OpenMP reads its variables when
-torch is imported, so every setting needs a process of its own.
+For each number of busy processes and each setting, a new process repeats the same update of a classifier (42 texts of
+225 to 240 tokens, 20,000 words, sizes of 300) and prints tokens per second. OpenMP reads its variables when torch is
+imported, so every setting needs a process of its own.
 """
 
 import argparse
