@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import cyclopts
 import pytest
+from rich.console import Console
 
 from elman import cli
 
@@ -28,6 +29,7 @@ COMMANDS = [*commands(cli.app)]
 def help_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Help:
     """Return what ``elman … --help`` prints on a terminal of 80 columns."""
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(cli.app, "_console", Console(width=80))  # a command keeps the console of its first help
 
     def run(*words: str) -> str:
         monkeypatch.setattr(sys, "argv", ["elman", *words, "--help"])

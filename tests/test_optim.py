@@ -1,5 +1,6 @@
 """Row-wise Adam and clipping against torch's dense forms; the schedule at its ends."""
 
+import pickle
 from collections.abc import Sequence
 from copy import deepcopy
 
@@ -293,3 +294,31 @@ def test_learning_rate_over_a_training() -> None:
     assert [learning_rate(cosine, done, 4) for done in (0, 2, 4)] == pytest.approx([0.4, 0.2, 0])
     constant = OptimConfig(learning_rate=0.4, schedule="constant")
     assert {learning_rate(constant, done, 4) for done in (0, 2, 4)} == {0.4}
+
+
+def test_weights_that_are_loaded_in_the_middle_of_a_training_stay_as_they_are() -> None:
+    torch.manual_seed(0)
+    model = nn.Embedding(6, 3, sparse=True)
+    optimizers = build_optimizers(model, CONFIG)
+    for row in (1, 2, 4, 1):
+        step(model, optimizers, torch.tensor([[row]]), torch.ones(1, 1, 3))
+    best = {"weight": torch.randn(6, 3)}
+    model.load_state_dict(best)
+    model.eval()(torch.tensor([[1]]))
+    assert torch.equal(model.weight, best["weight"])
+
+
+def test_a_model_is_pickled_without_its_optimizer() -> None:
+    model = nn.Embedding(6, 3, sparse=True)
+    optimizers = build_optimizers(model, CONFIG)
+    copy = pickle.loads(pickle.dumps(model))
+    step(model, optimizers, torch.tensor([[1]]), torch.ones(1, 1, 3))
+    assert copy.eval()(torch.tensor([[1]])).shape == (1, 1, 3)
+
+
+def test_reading_before_the_first_step_leaves_no_state() -> None:
+    model = nn.Embedding(6, 3, sparse=True)
+    (_, ours), (_, other) = build_optimizers(model, CONFIG), build_optimizers(model, CONFIG)
+    model.eval()(torch.tensor([[1]]))
+    model.train()(torch.tensor([[1]]))
+    other.load_state_dict(ours.state_dict())

@@ -219,7 +219,8 @@ class ModelConfig:
     top_dropout: float = 0.3
     """Share of the output layer's input that training sets to zero."""
     fast: bool = True
-    """Use the fast forms of the layers. Without this, train the plain reference, which computes the same, slower."""
+    """Use the fast forms of the layers. Without this, train the plain reference: the same numbers (dropout
+    draws others), slower."""
 
     def __post_init__(self) -> None:
         _at_least(self, 1, "embedding_size", "hidden_size", "num_layers")

@@ -58,7 +58,7 @@ def predict(
 def predictions(run: Run, sequences: Sequences, description: str) -> LogProbs:
     """Return the log-probabilities of every class for every sequence under a run's best weights."""
     device, model = on_its_device(run)
-    return predict(device, model, Batches(sequences, run.config.batches, run.config.loop.seed), description)
+    return predict(device, model, Batches.of(run.config, sequences), description)
 
 
 def accuracy_and_loss(log_probs: LogProbs, labels: NDArray[np.int64]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def evaluate(
 def _measure_classifier(
     run: Run, device: Device, model: nn.Module, dataset: Dataset, sequences: Sequences
 ) -> dict[str, Any]:
-    log_probs = predict(device, model, Batches(sequences, run.config.batches, run.config.loop.seed), "reading")
+    log_probs = predict(device, model, Batches.of(run.config, sequences), "reading")
     assert sequences.labels is not None  # evaluate refuses a split without labels
     return {
         "class_names": list(dataset.class_names),
@@ -201,7 +201,7 @@ def _measure_classifier(
 def _measure_language_model(
     run: Run, device: Device, model: nn.Module, dataset: Dataset, sequences: Sequences
 ) -> dict[str, Any]:
-    batches = Batches(sequences.framed(), run.config.batches, run.config.loop.seed)
+    batches = Batches.of(run.config, sequences.framed())
     scorer = Scorer(batches, dataset.vocab, dataset.language)
     return {"level": dataset.level, **scorer.figures(device, model, "reading")}
 

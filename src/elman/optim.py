@@ -105,13 +105,14 @@ def averaged(model: nn.Module, optimizers: Iterable[Optimizer], decay: float) ->
             torch._foreach_lerp_([average for average, _ in dense], [weight for _, weight in dense], share)
 
     average = AveragedModel(model, multi_avg_fn=average_dense)
-    averages: dict[Tensor, Tensor] = dict(zip(model.parameters(), average.module.parameters(), strict=True))
+    copies = zip(model.modules(), average.module.modules(), strict=True)
+    embeddings = {part.weight: copy for part, copy in copies if isinstance(copy, nn.Embedding)}
     for part in average.module.modules():
         if isinstance(part, nn.RNNBase):
             part.flatten_parameters()  # cuDNN reads a layer's weights in one piece, and copying took it apart
     for optimizer in row_wise:
-        tables = {table: averages[table].detach() for table in optimizer.tables}
-        optimizer.keep_average(tables, lambda step: average_decay(decay, step))
+        averages = {table: embeddings[table] for table in optimizer.tables}
+        optimizer.keep_average(averages, lambda step: average_decay(decay, step))
     return average
 
 

@@ -58,6 +58,11 @@ def pretrain(config: RunConfig, dataset: Dataset, report: Report) -> Run | None:
     return run
 
 
+def start_of(run: Run, dataset: Dataset, report: Report) -> Run | None:
+    """Return the pretraining that a run starts from: None for random weights, and for a run that is finished."""
+    return None if run.finished else pretrain(run.config, dataset, report)
+
+
 def pretraining_config(config: RunConfig) -> RunConfig:
     """Return the configuration of the pretraining that a classifier starts from."""
     loop = config.loop
@@ -85,7 +90,8 @@ def pretrained_path(config: RunConfig, dataset: Dataset) -> Path:
         loop=replace(config.loop, accelerator="cpu", threads=None),
     )
     texts = f"{dataset.checksum}{dataset.level}{pretraining_texts(dataset).total_tokens}"
-    digest = hashlib.sha256(f"{anywhere.to_toml()}{texts}".encode()).hexdigest()[:8]
+    settings = anywhere.to_toml().replace("fast = true\n", "")  # a default that version 0.1 did not have
+    digest = hashlib.sha256(f"{settings}{texts}".encode()).hexdigest()[:8]
     return cache_root() / "pretrained" / f"{dataset.name}-{config.model.layer}-{digest}"
 
 

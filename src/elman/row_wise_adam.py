@@ -38,6 +38,7 @@ class RowWiseAdam(Optimizer):
     A step copies out the rows of the gradient and their moments, lets torch's own Adam move them, and copies them back.
     The other rows wait. The optimizer hooks itself onto the embeddings: rows are settled, that is moved to where dense
     Adam has them, just before a training model reads them, and all rows before a model in evaluation mode reads any.
+    A copy or an export of a model in the middle of a training needs :meth:`settle` first.
 
     With m and v a row's moments after step t, and no gradient in the steps s after it, dense Adam has
 
@@ -81,20 +82,27 @@ class RowWiseAdam(Optimizer):
         )
         self.averages: dict[Tensor, Tensor] = {}
         self.decay_at: Callable[[int], float] = lambda step: 0.0  # noqa: ARG005 (no average)
-        for embedding in embeddings:
-            embedding.register_forward_pre_hook(_settle_before_reading(weakref.ref(self), embedding.weight))
+        self._attach(embeddings)
 
     @property
     def tables(self) -> list[Tensor]:
         """All weights that it moves."""
         return [table for group in self.param_groups for table in group["params"]]
 
-    def keep_average(self, averages: dict[Tensor, Tensor], decay_at: Callable[[int], float]) -> None:
-        """Keep an average of each table from now on; ``decay_at`` returns how much of it a step keeps.
+    def keep_average(self, averages: dict[Tensor, nn.Embedding], decay_at: Callable[[int], float]) -> None:
+        """Keep an average of each table from now on, in the embedding that is given for it.
 
-        The averages are complete after :meth:`settle`.
+        ``decay_at`` returns how much of the average a step keeps. The averages are complete after :meth:`settle`.
         """
-        self.averages, self.decay_at = averages, decay_at
+        self.averages = {table: embedding.weight.detach() for table, embedding in averages.items()}
+        self.decay_at = decay_at
+        self._attach(averages.values())
+
+    def _attach(self, embeddings: Iterable[nn.Embedding]) -> None:
+        hook = _Hook(self)
+        for embedding in embeddings:
+            embedding.register_forward_pre_hook(hook.before_reading)
+            embedding.register_load_state_dict_pre_hook(hook.before_loading)  # type: ignore[no-untyped-call]  # torch's
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]  # torch's may return a loss
@@ -123,14 +131,14 @@ class RowWiseAdam(Optimizer):
         """Move all rows, and their averages, to where dense Adam has them by now."""
         for group in self.param_groups:
             for table in group["params"]:
-                if self.state[table]:
+                if self.state.get(table):  # it has made a step
                     self._settle_all(table, group)
 
     @torch.no_grad()
     def settle_rows(self, table: Tensor, rows: Tensor) -> None:
         """Move some rows of a table there; their moments and averages wait for the next gradient."""
         for group in self.param_groups:
-            if self.state[table] and any(one is table for one in group["params"]):
+            if self.state.get(table) and any(one is table for one in group["params"]):
                 self._apply_drift(table, rows, group)
 
     def _apply_drift(self, table: Tensor, rows: Tensor, group: dict[str, Any]) -> None:
@@ -230,21 +238,33 @@ class RowWiseAdam(Optimizer):
             state[name] = torch.cat([state[name], state[name].new_full((1,), start)])
 
 
-def _settle_before_reading(optimizer: weakref.ref[RowWiseAdam], table: Tensor) -> Callable[[nn.Module, Any], None]:
-    """Return a hook for an embedding, and for its copy in an average of the weights.
+class _Hook:
+    """What the optimizer attaches to an embedding; in a copy or a pickle of the embedding it does nothing."""
 
-    It is a function of weak references: copying the model does not copy the optimizer.
-    """
+    def __init__(self, optimizer: RowWiseAdam | None = None) -> None:
+        self._optimizer: Callable[[], RowWiseAdam | None] = weakref.ref(optimizer) if optimizer else _nobody
 
-    def hook(embedding: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if (adam := optimizer()) is None:
-            return
-        if embedding.training:
-            adam.settle_rows(table, inputs[0].flatten())
-        else:
-            adam.settle()
+    def __reduce__(self) -> tuple[type["_Hook"], tuple[()]]:
+        return _Hook, ()
 
-    return hook
+    def before_reading(self, embedding: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Settle the rows that a training model is about to read; in evaluation mode all rows."""
+        optimizer = self._optimizer()
+        if optimizer is not None and embedding.training:
+            assert isinstance(embedding.weight, Tensor)
+            optimizer.settle_rows(embedding.weight, inputs[0].flatten())
+        elif optimizer is not None:
+            optimizer.settle()
+
+    def before_loading(self, *_: Any) -> None:
+        """Settle all rows before other weights replace them, so that nothing is added to these later."""
+        optimizer = self._optimizer()
+        if optimizer is not None:
+            optimizer.settle()
+
+
+def _nobody() -> None:
+    """Return no optimizer."""
 
 
 def _drift_length(ratio: float) -> int:

@@ -85,7 +85,9 @@ def model_nats(
     A GPU hands the losses over at the end, not per batch.
     """
     first_indices, inverse = batches.sequences.distinct()
-    batches = Batches(batches.sequences.select(first_indices), batches.config, batches.seed)
+    batches = Batches(
+        batches.sequences.select(first_indices), batches.config, batches.seed, row_multiple=batches.row_multiple
+    )
     pieces: list[tuple[Tensor, Tensor]] = []
 
     def read(batch: Batch) -> None:

@@ -38,7 +38,7 @@ class Session:
     interrupted: threading.Event
     report: Report
     after_epoch: AfterEpoch
-    pending: list[tuple[int, Tensor]] = field(default_factory=list)
+    pending: list[tuple[int, float, Tensor]] = field(default_factory=list)
     tokens_per_second: float = 0.0
     last_checkpoint: float = field(default_factory=time.monotonic)
 
@@ -50,7 +50,7 @@ def note_step(session: Session, loss: Total, correct: Total, grad_norm: Tensor) 
     """
     step = session.state.position.step + 1
     figures = torch.stack([loss.sum.detach(), loss.count, correct.sum, correct.count, grad_norm])
-    session.pending.append((step, figures))
+    session.pending.append((step, session.state.optimizers[0].param_groups[0]["lr"], figures))
     if figures.device.type == "cpu":
         refuse_non_finite(session, step, float(figures[0]), float(figures[4]))
 
@@ -58,8 +58,7 @@ def note_step(session: Session, loss: Total, correct: Total, grad_norm: Tensor) 
 def log_steps(session: Session) -> None:
     """Read the figures of the steps since the last call: add them to the epoch's, and log every n-th step."""
     totals = session.state.position.totals
-    rate = session.state.optimizers[0].param_groups[0]["lr"]
-    for step, figures in session.pending:
+    for step, rate, figures in session.pending:
         nats, targets, correct, answers, grad_norm = figures.tolist()
         refuse_non_finite(session, step, nats, grad_norm)
         totals.nats += nats

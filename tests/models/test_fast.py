@@ -154,8 +154,9 @@ def test_no_uninitialized_memory_is_read(config: ModelConfig) -> None:
         assert torch.equal(one, other)
 
 
-def test_nan_propagates_through_a_linear_layer_under_a_max_pool() -> None:
-    model = fast.Classifier(ModelConfig(layer="mlp", **SIZES), VOCAB, 2).eval()
+@pytest.mark.parametrize("layer", ["mlp", *CELLS])
+def test_nan_propagates_through_a_max_pool(layer: str) -> None:
+    model = fast.Classifier(ModelConfig(layer=layer, **SIZES), VOCAB, 2).eval()
     with torch.no_grad():
         model.embedding.weight[texts()[0, 3]] = torch.nan
     assert not model(texts(), LENGTHS)[0].isfinite().any()

@@ -144,11 +144,11 @@ def test_a_saved_seed_is_never_trained_again(tmp_path: Path, monkeypatch: pytest
 
     trained: list[int] = []
 
-    def train(run: Any, *arguments: Any) -> Any:
+    def train(run: Any, *arguments: Any, **options: Any) -> Any:
         if run.config.loop.seed == 1 and not trained:
             raise KeyboardInterrupt
         trained.append(run.config.loop.seed)
-        return training.train(run, *arguments)
+        return training.train(run, *arguments, **options)
 
     monkeypatch.setattr(work, "train", train)
     only_first = text.replace("[0, 1, 2]", "[0, 2]")
@@ -448,7 +448,7 @@ def test_parallel_seeds_start_from_one_shared_training(tmp_path: Path) -> None:
     run_study(parse_study(f"processes = 2{text}", "tiny"), tmp_path, lines.append)
     pretraining = [line for line in lines if "pretrain" in line]
     assert pretraining[0].startswith("pretraining: ")
-    assert sorted(line.partition(" from ")[0] for line in pretraining[1:]) == ["seed 0  begins", "seed 1  begins"]
+    assert sorted(line.partition(" from ")[0] for line in pretraining[1:]) == ["seed 0  starts", "seed 1  starts"]
     figures = json.loads((tmp_path / "results" / "two.json").read_text())["figures"]
     assert figures["pretraining"]["epochs"] == 1
     assert json.loads((tmp_path / "results" / "one.json").read_text())["figures"]["pretraining"] is None

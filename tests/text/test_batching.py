@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elman.config import BatchConfig
+from elman.config import BatchConfig, RunConfig
 from elman.errors import DataError
 from elman.text.batching import Batches, collate, padding_mask, plan_batches
 from elman.text.sequences import Sequences
@@ -158,3 +158,21 @@ def test_a_shared_batch_counts_what_it_leaves_out(strings: list[tuple[int, ...]]
     inside = sum(int(batch.lengths.sum()) for batch in shared.read(plan))
     cells = sum(batch.token_ids.numel() for batch in shared.read(plan))
     assert shared.padding_share(plan) == pytest.approx(1 - inside / cells)
+
+
+@given(LENGTHS, st.integers(1, 12), st.integers(20, 400), st.integers(1, 16))
+def test_batches_cut_at_a_multiple_of_rows_hold_every_sequence_once_within_the_budget(
+    lengths: np.ndarray, row_multiple: int, budget: int, length_multiple: int
+) -> None:
+    config = BatchConfig(tokens_per_batch=budget, length_multiple=length_multiple)
+    plan = plan_batches(lengths, config, np.random.default_rng(0), row_multiple)
+    assert sorted(np.concatenate(plan).tolist()) == list(range(len(lengths)))
+    for indices in plan:
+        width = -(-int(lengths[indices].max()) // length_multiple) * length_multiple
+        assert len(indices) == 1 or len(indices) * width <= budget
+
+
+def test_a_batch_size_is_kept_with_bf16_products() -> None:
+    tables = {"loop": {"precision": "bf16"}, "batches": {"batch_size": 12}}
+    batches = Batches.of(RunConfig.from_tables(tables, "test"), made(np.full(24, 5)))
+    assert [len(indices) for indices in batches.epoch(0)] == [12, 12]

@@ -69,7 +69,7 @@ def train(
         Print only the run directory and the result.
     """
     from elman.data.table import open_dataset
-    from elman.pretraining import pretrain
+    from elman.pretraining import start_of
     from elman.runs import Run, free_path
     from elman.training import train as train_run
 
@@ -91,8 +91,7 @@ def train(
     suggest_gpu(directory.config, quiet)
     report = reporter(quiet)
     try:
-        start = pretrain(directory.config, dataset, report)
-        summary = train_run(directory, dataset, report, start=start)
+        summary = train_run(directory, dataset, report, start=start_of(directory, dataset, report))
     except BrokenPipeError as error:
         raise Interrupted(
             "The program that read the output has ended, so the training stopped; its last state is saved.",

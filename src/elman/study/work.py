@@ -14,7 +14,7 @@ from elman.data.table import open_dataset
 from elman.errors import ConfigError, DataError
 from elman.files import read_json, write_json
 from elman.machine import machine
-from elman.pretraining import pretrain
+from elman.pretraining import start_of
 from elman.progress import Report
 from elman.runs import Run
 from elman.training import train
@@ -155,7 +155,7 @@ class Work(Generic[OptionsT_co]):
         run = Run(path) if (path / "config.toml").exists() else Run.create(path, config, dataset)
         seed_of_several = f" (seed {seed})" if len(self.options.seeds) > 1 else ""
         self.report(f"{'trained already' if run.finished else 'training'}: {path}{seed_of_several}")
-        train(run, dataset, self.report, start=pretrain(run.config, dataset, self.report))
+        train(run, dataset, self.report, start=start_of(run, dataset, self.report))
         return run
 
 

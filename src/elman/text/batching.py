@@ -98,7 +98,8 @@ class Batches:
     @classmethod
     def of(cls, config: RunConfig, sequences: Sequences, *, share: bool = False) -> "Batches":
         """Return the batches that a run makes of sequences."""
-        rows = BF16_ROWS if config.loop.precision == "bf16" else 1
+        blocks = config.model.layer == "lstm" and config.loop.precision == "bf16" and config.batches.batch_size is None
+        rows = BF16_ROWS if blocks else 1
         return cls(sequences, config.batches, config.loop.seed, share=share, row_multiple=rows)
 
     def epoch(self, epoch: int) -> Plan:
@@ -182,9 +183,12 @@ def _fill(order: NDArray[np.int64], lengths: NDArray[np.int64], config: BatchCon
         rows, widest_with = position - first + 1, max(widest, width)
         full = rows > config.batch_size if config.batch_size else rows * widest_with > config.tokens_per_batch
         if full and rows > 1:
-            first += (rows - 1) // row_multiple * row_multiple or rows - 1
-            cuts.append(first)
-            widest_with = int(widths[first : position + 1].max())
+            cut = first + ((rows - 1) // row_multiple * row_multiple or rows - 1)
+            widest_with = int(widths[cut : position + 1].max())
+            if (position + 1 - cut) * widest_with > config.tokens_per_batch:  # what is carried over is too much
+                cut, widest_with = position, width
+            cuts.append(cut)
+            first = cut
         widest = widest_with
     return np.split(order, cuts)
 

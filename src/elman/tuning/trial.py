@@ -10,7 +10,7 @@ from optuna.trial import Trial, TrialState
 from elman.data.dataset import Dataset
 from elman.errors import ElmanError, Interrupted, NonFiniteLoss
 from elman.formatting import setting
-from elman.pretraining import pretrain
+from elman.pretraining import start_of
 from elman.progress import Report
 from elman.runs import Run
 from elman.training import train
@@ -43,7 +43,7 @@ def run_trial(optuna_study: optuna.Study, trial: Trial, run: Run, dataset: Datas
 
     report(f"trial {trial.number}: {', '.join(f'{name} {setting(value)}' for name, value in trial.params.items())}")
     try:
-        start = pretrain(run.config, dataset, report_line)
+        start = start_of(run, dataset, report_line)
         record.start()  # after pretraining, which one trial does for all others of the same sizes
         for figures in run.metrics("epoch"):  # those that an interrupted process did not record
             after_epoch(figures)

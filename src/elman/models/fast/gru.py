@@ -46,7 +46,7 @@ class GRU(nn.GRU):
         h_r, h_z, q = (state @ self.weight_hh_l0.T).chunk(3, dim=1)
         r, z = (x_r + h_r).sigmoid(), (x_z + h_z).sigmoid()
         n = (x_n + r * (q + self.bias_hh_l0.chunk(3)[2])).tanh()
-        h = torch.lerp(n, state, z)
+        h = (1 - z) * n + z * state
         return h, h
 
 

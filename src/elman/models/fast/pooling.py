@@ -35,7 +35,10 @@ def build_pool(config: ModelConfig, final_linear: FinalLinear) -> Pool:
 
 def max_over_time(x: IndexedRows, final_linear: FinalLinear, lengths: Lengths) -> Pooled:
     """Return the largest value of each feature, (batch, features). ReLU keeps the order, so it may come last."""
-    return F.relu(_bags(final_linear(x.rows), x, lengths, "max"))
+    rows = final_linear(x.rows)
+    if not rows.detach().sum().isfinite():  # embedding_bag's maximum ignores NaN
+        rows = rows.nan_to_num(torch.inf, torch.inf, -torch.inf)
+    return F.relu(_bags(rows, x, lengths, "max"))
 
 
 def linear_max_over_time(x: IndexedRows, final_linear: FinalLinear, lengths: Lengths) -> Pooled:
