@@ -161,8 +161,8 @@ class BatchConfig:
     packed: Annotated[bool, FOR_LANGUAGE_MODELS] = False
     """Put texts of any length in a batch, and skip the padding with torch's PackedSequence."""
     bptt: Annotated[int | None, FOR_LANGUAGE_MODELS] = None
-    """Truncated back-propagation through time: update the weights after this many time steps of a batch, and carry the
-    hidden state on."""
+    """Truncated back-propagation through time: cut each batch into pieces of this many time steps, and update the
+    weights after each piece. The next piece starts from its hidden state, but no gradient flows back into it."""
     mask_padding: Annotated[bool, FOR_LANGUAGE_MODELS] = True
     """Leave padding out of the loss. Without this, the model also has to predict .pad after .end."""
 

@@ -207,7 +207,7 @@ class Run:
                 raise RunError(f"{self.path} was trained on other strings of {dataset.name}.", "Train it again.")
             raise RunError(
                 f"{self.path} was trained on other data than {dataset.source} now contains.",
-                "Restore that data or set ELMAN_IMDB to it, or train the run again.",
+                "Restore the data that it was trained on (for IMDb, set ELMAN_IMDB to its path), or train the run again.",
             )
 
     @contextmanager

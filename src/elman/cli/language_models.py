@@ -25,7 +25,8 @@ def sample(
 
         elman sample runs/brackets-lstm-1 -n 10 --prompt '(()' --temperature 0.5
 
-    Strings of a formal language have a mark: ✓ grammatical, ✗ not grammatical, … cut off.
+    Each string of a formal language has a mark: ✓ if it is grammatical, ✗ if it is not, and … if it was cut off before
+    it ended (see ``--max-new-tokens``).
 
     Parameters
     ----------

@@ -67,7 +67,7 @@ def check_limit(name: str, max_length: int, shortest: int, longest: int | None =
         )
     if longest is not None and max_length > longest:
         raise LanguageError(
-            f"The table for a limit of {max_length} symbols is too large.", f"Use a limit of {longest} or less."
+            f"A length limit of {max_length} symbols would need too much memory.", f"Use a limit of {longest} or less."
         )
 
 

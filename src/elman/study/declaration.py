@@ -243,7 +243,10 @@ def _own_configs(table: Tables, kind: Kind, sections: Tables, bases: Tables, fal
     """Return the configuration of the step's base and its own sections, and its fallback."""
     base = table.get("base")
     if kind.reads == "source":
-        raise ConfigError(f"{where} does not name the model that it evaluates.", 'Add from = "STEP".')
+        raise ConfigError(
+            f"{where} does not name the model that it evaluates.",
+            'Add from = "STEP", where STEP is the earlier step whose model it evaluates.',
+        )
     if kind.reads is None:
         if sections:
             raise ConfigError(f"{where}: a {table['kind']} has no {next(iter(sections))}.", "Remove it.")

@@ -100,7 +100,8 @@ def check_preregistration(work: Work[Any]) -> tuple[str, Figures]:
         if entry["step"] == work.source:
             return figures["sha256"], entry
     raise ConfigError(
-        f"The preregistration predicts nothing for {work.source}.", f"Add {work.source} to the needs of {name}."
+        f"The preregistration predicts nothing for {work.source}.",
+        f"Add {work.source!r} to the list `needs` of the step {name!r}.",
     )
 
 
