@@ -207,7 +207,7 @@ class Run:
                 raise RunError(f"{self.path} was trained on other strings of {dataset.name}.", "Train it again.")
             raise RunError(
                 f"{self.path} was trained on other data than {dataset.source} now contains.",
-                "Restore the data that it was trained on (for IMDb, set ELMAN_IMDB to its path), or train the run again.",
+                "Restore the data that it was trained on (of IMDb, set ELMAN_IMDB to the path), or train again.",
             )
 
     @contextmanager
