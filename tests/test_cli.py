@@ -594,7 +594,7 @@ def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
     assert "no model has a lower cross-entropy" in out
     (tmp_path / "strings.txt").write_text("(())\n()()\n)(\n")
     code, out, _ = elman("language", "check", "brackets", tmp_path / "strings.txt")
-    assert code == 0
+    assert code == 1
     assert [line[0] for line in out.splitlines()] == ["✓", "✓", "✗"]
     _, out, _ = elman("language", "check", "brackets", tmp_path / "strings.txt", "--json")
     checked = json.loads(out)["strings"]

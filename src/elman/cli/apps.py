@@ -44,7 +44,7 @@ Environment variables:
     ELMAN_IMDB            path of IMDb: archive, unpacked folder, or pickle
     ELMAN_PROGRESS=off    show no progress
 
-The exit code is 0 for success, 1 for a failed step of a study, 2 for an error, and 130 if you pressed Ctrl-C.
+The exit code is 0 for success, 1 for a finding or a failed step of a study, 2 for an error, and 130 after Ctrl-C.
 """
 
 
@@ -70,6 +70,9 @@ app.command(data_app)
 
 language_app = cyclopts.App(name="language", help="Show facts about a formal language, and check strings.")
 app.command(language_app)
+
+FINDINGS = 1
+"""The exit code of a check that found something."""
 
 NO_DATA_OPTIONS, NO_RUN_OPTIONS, DRAW_AS_IS = DataOptions(), RunOptions(), SamplingConfig()
 Json = Annotated[bool, Parameter(negative="", show_default=False)]

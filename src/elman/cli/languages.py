@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from elman.cli.apps import Json, language_app, show_figures, slug, svg
+from elman.cli.apps import FINDINGS, Json, language_app, show_figures, slug, svg
 from elman.config import DataConfig
 from elman.errors import DataError
 from elman.extras import require
@@ -57,7 +57,7 @@ def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = N
         echo '(())' | elman language check brackets
 
     Symbols of several characters must be separated by blanks; single characters can be. Blanks at the ends of a line
-    are ignored. An empty line is the empty string.
+    are ignored. An empty line is the empty string. The exit code is 1 if a string is not grammatical.
 
     Parameters
     ----------
@@ -81,7 +81,10 @@ def check(name: str, file: Path | None = None, /, *, max_symbols: int | None = N
     except UnicodeDecodeError as error:
         source = "Standard input" if file is None else file
         raise DataError(f"{source} is not UTF-8 text ({error.reason}).", "Save it as UTF-8.") from error
-    show_figures(judgments(language, text.splitlines()), print_checked, json)
+    checked = judgments(language, text.splitlines())
+    show_figures(checked, print_checked, json)
+    if not all(string["grammatical"] for string in checked["strings"]):
+        sys.exit(FINDINGS)
 
 
 @language_app.command(name="draw")
