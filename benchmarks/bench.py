@@ -13,9 +13,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,68 +23,18 @@ from elman.environment import set_openmp_defaults
 set_openmp_defaults()  # before torch is imported: for both sides, as the command does
 
 import torch  # noqa: E402
+from comparison import Comparison, MemoryComparison  # noqa: E402
 
 from elman.errors import ConfigError  # noqa: E402
 from elman.files import write_json  # noqa: E402
 from elman.memory import kept_memory  # noqa: E402
 from elman.progress import Meter  # noqa: E402
-from elman.timing import TURNS, Work, speeds_in_pairs  # noqa: E402
+from elman.timing import TURNS, speeds_in_pairs  # noqa: E402
 
 PEAK_SIZE, PEAK_TURNS = 2_048, 9
 PROCESS_STATUS = Path("/proc/self/status")
 """Where Linux tells a process its memory; elsewhere none is compared."""
 MEGABYTE = 1e6
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two sides whose speed is compared.
-
-    Attributes
-    ----------
-    name, peer
-        What is measured, and what it is compared with.
-    unit
-        What a speed counts, in the plural: "tokens".
-    aim
-        The target for the ratio.
-    ours, theirs
-        Prepare the work and return a function that does it; only that function is timed.
-    plain_flops
-        Floating-point operations per unit in the plain form; None to leave the share of the peak out.
-    alike
-        Raises an error if the two sides compute different things; None if they are meant to.
-    """
-
-    name: str
-    peer: str
-    unit: str
-    aim: float
-    ours: Callable[[], Work]
-    theirs: Callable[[], Work]
-    plain_flops: float | None = None
-    alike: Callable[[], None] | None = None
-
-
-@dataclass(frozen=True)
-class MemoryComparison:
-    """Two sides whose peak memory is compared; less is better.
-
-    Attributes
-    ----------
-    name, peer
-        What is measured, and what it is compared with. The name is unique.
-    aim
-        The target for the ratio.
-    ours, theirs
-        Prepare the work and return a function that does it. Both count, but no import.
-    """
-
-    name: str
-    peer: str
-    aim: float
-    ours: Callable[[], Work]
-    theirs: Callable[[], Work]
 
 
 def measure(comparison: Comparison, peak: float, turns: int = TURNS) -> dict[str, Any]:
@@ -253,5 +202,4 @@ def _memory(field: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.modules["bench"] = sys.modules["__main__"]  # comparisons.py imports it by that name
     main()

@@ -14,7 +14,7 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from bench import Comparison, MemoryComparison, Work
+from comparison import Comparison, MemoryComparison
 from peers import (
     TORCH_LAYERS,
     copy_weights,
@@ -40,6 +40,7 @@ from elman.presets import preset
 from elman.sampling import draw
 from elman.text.batching import Batch, Batches, shifted
 from elman.text.vocab import END, PAD, START
+from elman.timing import Work
 
 BATCHES = 4
 SIZE = 300

@@ -21,7 +21,7 @@ LINUX = Path("/proc/self/status").exists()
 
 MEMORY_COMPARISONS = """
 import numpy as np
-from bench import MemoryComparison
+from comparison import MemoryComparison
 bulk = np.ones(10_000_000)
 def work(megabytes):
     def ready():
