@@ -289,6 +289,7 @@ def test_a_language_file_is_found_from_another_folder(
     assert len(out.splitlines()) >= 2
 
 
+@pytest.mark.slow
 def test_a_prompt_with_unknown_symbols_is_refused(elman: Command) -> None:
     small = ["--strings", 50, "--held-out-strings", 20, "--epochs", 1, "--hidden-size", 4, "--samples", 5]
     elman("train", "toy-words", "--run", "words", *small)
@@ -313,6 +314,7 @@ def test_a_run_directory_is_not_overwritten(elman: Command, run: Path) -> None:
     assert Path("runs/synth-reviews-lstm-2").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_resume_from_the_shell(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "elman"]
     training = [*command, "train", "negation", "--epochs", "400", "--run", "my run", "--threads", "1", *SMALL]
@@ -373,6 +375,7 @@ def test_huge_values_are_refused_without_a_traceback(elman: Command, option: str
     assert not Path("much").exists()
 
 
+@pytest.mark.slow
 def test_studies_and_searches_do_not_overwrite_a_directory(elman: Command, run: Path, tmp_path: Path) -> None:
     study = "[[questions]]\nsteps = [{ name = 'training', kind = 'data', data = { name = 'ndfa', strings = 20 } }]"
     (tmp_path / "one.toml").write_text(study)
@@ -415,6 +418,7 @@ def test_the_test_split_is_not_opened_if_the_result_cannot_be_saved(
     assert "BEFORE" not in elman("evaluate", run, "--split", "test", "--final")[2]
 
 
+@pytest.mark.slow
 def test_tables_are_folded_on_a_narrow_terminal(run: Path) -> None:
     command, narrow = [sys.executable, "-m", "elman", "evaluate", str(run)], {**os.environ, "COLUMNS": "30"}
     out = subprocess.run(command, env=narrow, capture_output=True, text=True, check=True).stdout
@@ -442,6 +446,7 @@ def test_input_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     assert marked.stdout.decode().startswith("✓")
 
 
+@pytest.mark.slow
 def test_a_closed_output_stops_the_training_with_the_command_to_resume(tmp_path: Path) -> None:
     training = [sys.executable, "-m", "elman", "train", "negation", "--epochs", "50", "--threads", "1", *SMALL]
     with subprocess.Popen(training, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
@@ -498,6 +503,7 @@ def writer(elman: Command) -> Path:
     return Path("runs/brackets-lstm-1")
 
 
+@pytest.mark.slow
 def test_sample_grade_and_generalise(elman: Command, writer: Path) -> None:
     code, out, _ = elman("sample", writer, "-n", 4, "--prompt", "(()", "--temperature", 0.5, "--max-new-tokens", 9)
     assert code == 0
@@ -539,6 +545,7 @@ def test_strings_that_are_not_text_are_refused(elman: Command, tmp_path: Path) -
     assert "not UTF-8" in err
 
 
+@pytest.mark.slow
 def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
     options = ("--strings", 500, "--held-out-strings", 100, "--epochs", 1, "--samples", 20, "--max-new-tokens", 30)
     elman("train", "brackets", *options, "--tokens-per-batch", 500, "--threads", 1, "--seed", 1)
@@ -582,6 +589,7 @@ def test_several_runs_are_graded_together(elman: Command, writer: Path) -> None:
     assert "--figure" in err
 
 
+@pytest.mark.slow
 def test_language_info_check_and_draw(elman: Command, tmp_path: Path) -> None:
     code, out, _ = elman("language", "info", "brackets", "--json")
     figures = json.loads(out)
@@ -636,6 +644,7 @@ def test_invalid_languages_are_refused(elman: Command, arguments: list[str], mes
     assert message in err
 
 
+@pytest.mark.slow
 def test_a_study_file_is_run_reported_and_bundled(elman: Command, tmp_path: Path) -> None:
     text = """
         title = "Mine"

@@ -133,6 +133,7 @@ def test_forced_steps_of_several_languages_end_before_the_first_wrong_one(
     assert ("to_n" in figures) == (name == "anbncn")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["parity", "dyck1"])
 def test_languages_without_forced_steps(name: str) -> None:
     assert forced_steps_of(name, "".__eq__, longest=1_000) is None

@@ -39,6 +39,7 @@ def figures_by_section(report: str) -> list[set[str]]:
     return [set(NUMBER.findall(section)) for section in sections]
 
 
+@pytest.mark.slow
 def test_the_published_report_has_the_figures_of_its_result_files(tmp_path: Path) -> None:
     """The sentences may have changed since; a figure with five decimals may have been published with four."""
     copy = tmp_path / "study"

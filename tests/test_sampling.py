@@ -106,6 +106,7 @@ def test_temperature_zero_draws_the_most_probable_token(model: LanguageModel) ->
     assert {sample.cut_off for sample in samples} == {len(string) == 13}
 
 
+@pytest.mark.slow
 def test_course_function_samples_the_same_distribution() -> None:
     logits = torch.randn(VOCAB)
     logits[[PAD, START]] = -torch.inf

@@ -369,6 +369,7 @@ def grammars(draw: st.DrawFn) -> dict[str, dict[str, float]]:
     return rules
 
 
+@pytest.mark.slow
 @given(grammars())
 @settings(max_examples=80)
 def test_random_grammars_equal_brute_force(rules: dict[str, dict[str, float]]) -> None:
@@ -405,6 +406,7 @@ def automata(draw: st.DrawFn) -> tuple[dict, dict]:
     return arcs, stops
 
 
+@pytest.mark.slow
 @given(automata())
 @settings(max_examples=80)
 def test_random_automata_equal_brute_force(drawn: tuple[dict, dict]) -> None:

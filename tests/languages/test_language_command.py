@@ -107,6 +107,7 @@ def test_an_exact_language_needs_neither_torch_nor_scipy(arguments: list[str]) -
     assert modules_after("language", *arguments).isdisjoint({"torch", "scipy", "networkx", "matplotlib"})
 
 
+@pytest.mark.slow
 def test_an_estimated_entropy_needs_no_torch() -> None:
     assert "torch" not in modules_after("language", "info", "toy")
 

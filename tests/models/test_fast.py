@@ -119,6 +119,7 @@ def test_twenty_training_steps_stay_close_to_the_plain_ones(layer: str, both: bo
     assert losses[0][-1] != pytest.approx(losses[0][0], abs=0.01)  # it moved
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CLASSIFIERS, ids=str)
 def test_padding_neighbors_and_order_change_no_logit(config: ModelConfig) -> None:
     torch.manual_seed(0)
@@ -132,6 +133,7 @@ def test_padding_neighbors_and_order_change_no_logit(config: ModelConfig) -> Non
     torch.testing.assert_close(model(texts()[order], LENGTHS[order]), logits[order], **EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CLASSIFIERS, ids=str)
 def test_no_uninitialized_memory_is_read(config: ModelConfig) -> None:
     """New memory is often zero, which would hide such a read; here it is NaN."""

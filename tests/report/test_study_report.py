@@ -220,6 +220,7 @@ def test_a_directory_without_a_study_is_refused(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.lists(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"]), min_size=1), min_size=1))
 def test_samples_are_not_markdown(samples: list[str]) -> None:

@@ -352,6 +352,7 @@ def test_results_on_imdb_are_not_mixed_with_those_on_the_fallback(
         run_study(shorter, tmp_path / "study", lambda _: None)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_changed_rules_of_a_language_file_repeat_its_steps(tmp_path: Path) -> None:
     law = tmp_path / "even_ones.toml"

@@ -36,6 +36,7 @@ def run(directory: Path, trials: int) -> tuple[dict, dict]:
     return search["figures"], mlp
 
 
+@pytest.mark.slow
 def test_more_trials_continue_the_search_and_the_best_settings_are_trained(tmp_path: Path) -> None:
     first, _ = run(tmp_path, 2)
     search, mlp = run(tmp_path, 4)
@@ -55,6 +56,7 @@ def test_more_trials_continue_the_search_and_the_best_settings_are_trained(tmp_p
         assert (best_values[-1] if best_values else None) == best_after_seconds(log, seconds)
 
 
+@pytest.mark.slow
 def test_a_search_continues_without_its_runs_and_another_search_starts_anew(tmp_path: Path) -> None:
     first, _ = run(tmp_path, 2)
     shutil.rmtree(tmp_path / "runs")
@@ -75,6 +77,7 @@ def test_a_search_continues_without_its_runs_and_another_search_starts_anew(tmp_
     assert "0.005" in figures["space"]["optim.learning_rate"]
 
 
+@pytest.mark.slow
 def test_parallel_trials_use_one_thread_each_and_the_chosen_settings_set_none(tmp_path: Path) -> None:
     text = TEXT.replace("TRIALS", "2, processes = 2").replace(", threads = 1", "")
     run_study(parse_study(text, "study"), tmp_path, lambda _: None)

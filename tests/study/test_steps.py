@@ -183,6 +183,7 @@ def test_a_difference_is_not_significant_if_the_seeds_disagree() -> None:
     assert pair["p"] == pair["p_holm"] > 0.05
 
 
+@pytest.mark.slow
 def test_all_pairs_are_tested_and_corrected_together() -> None:
     """The figures of each pair equal those of the statistics, computed pair by pair."""
     chance = np.random.default_rng(0)

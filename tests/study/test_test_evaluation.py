@@ -147,6 +147,7 @@ def test_another_machine_continues_from_the_saved_seeds(tmp_path: Path, monkeypa
     assert entries() == 1  # the opening came along with the study
 
 
+@pytest.mark.slow
 def test_parallel_seeds_give_the_same_probabilities_under_one_opening(tmp_path: Path) -> None:
     run(tmp_path / "study")
     text = TEXT.replace("EPOCHS", "1").replace("seeds = [0, 1]", "seeds = [0, 1], processes = 2")
@@ -179,6 +180,7 @@ def test_a_lost_ledger_is_restored_from_the_evaluated_seeds(tmp_path: Path, monk
     assert "under another preregistration" in result(tmp_path, "expected")["problem"]
 
 
+@pytest.mark.slow
 def test_the_figures_hold_the_time_of_the_opening_and_the_number_of_earlier_ones(tmp_path: Path) -> None:
     for earlier, name in enumerate(["first", "second"]):
         lines = run(tmp_path / name)
@@ -192,6 +194,7 @@ def test_the_figures_hold_the_time_of_the_opening_and_the_number_of_earlier_ones
         assert any("HAS BEEN OPENED BEFORE" in line for line in lines) == bool(earlier)
 
 
+@pytest.mark.slow
 def test_the_same_study_in_two_directories_is_two_openings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for place in ("here", "there"):
         (tmp_path / place).mkdir()
@@ -213,6 +216,7 @@ def test_probabilities_of_other_figures_are_refused(tmp_path: Path) -> None:
     run(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_datasets_are_two_openings(tmp_path: Path) -> None:
     run(tmp_path)
     other = TEXT.replace("EPOCHS", "1").replace("synthetic_size = 200", "synthetic_size = 240")

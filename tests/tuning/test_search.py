@@ -131,6 +131,7 @@ def test_search_logs_every_trial_and_finds_the_best(search: Search) -> None:
     assert (search.directory / "figures" / "search.svg").exists()
 
 
+@pytest.mark.slow
 def test_draws_follow_from_the_seed(search: Search, tmp_path: Path) -> None:
     one = tune(replace(search, trials=5), quiet)
     again = tune(replace(search, trials=5, directory=tmp_path / "again"), quiet)
@@ -202,6 +203,7 @@ def test_more_trials_continue_a_complete_search(search: Search, whole: dict[str,
     assert not any("trial" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_only_trials_worse_than_the_median_are_pruned(search: Search) -> None:
     log = tune(replace(search, trials=12), quiet)
     pruned = [trial for trial in log["trials"] if trial["state"] == "pruned"]
@@ -367,6 +369,7 @@ def test_other_data_is_refused(search: Search, monkeypatch: pytest.MonkeyPatch) 
         tune(search, quiet)
 
 
+@pytest.mark.slow
 def test_folders_of_a_lost_database_are_refused(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     for name in ("trials.db", "results.json"):
@@ -386,6 +389,7 @@ def test_search_restored_from_its_log_continues_with_the_same_trials(
     assert [path.name for path in moved.directory.glob("trial-*")] == ["trial-0005"]
 
 
+@pytest.mark.slow
 def test_trial_running_when_the_database_was_lost_counts_as_failed(search: Search) -> None:
     log = tune(replace(search, trials=3), quiet)
     (search.directory / "trials.db").unlink()
@@ -423,6 +427,7 @@ def test_damaged_database_is_named(search: Search) -> None:
         tune(search, quiet)
 
 
+@pytest.mark.slow
 def test_keep_last_compares_the_last_epochs(search: Search) -> None:
     last = search.config.with_tables({"loop": {"keep": "last"}, "optim": {"schedule": "constant"}}, "test")
     log = tune(replace(search, config=last, trials=5), quiet)
@@ -446,6 +451,7 @@ def test_search_ends_when_the_time_is_spent(search: Search) -> None:
     assert len(tune(replace(search, hours=1.0, trials=2), quiet)["trials"]) == 2
 
 
+@pytest.mark.slow
 def test_language_models_are_compared_by_the_least_cross_entropy(search: Search) -> None:
     tables = {
         "data": {
@@ -465,6 +471,7 @@ def test_language_models_are_compared_by_the_least_cross_entropy(search: Search)
     assert log["trials"][log["best"]]["value"] == min(trial["value"] for trial in log["trials"])
 
 
+@pytest.mark.slow
 def test_processes_share_a_search(search: Search) -> None:
     lines: list[str] = []
     log = tune(replace(search, trials=6, processes=2), lines.append)
@@ -476,6 +483,7 @@ def test_processes_share_a_search(search: Search) -> None:
         assert len(first_lines) == 1  # by only one of the processes
 
 
+@pytest.mark.slow
 def test_pretraining_comes_before_all_trials(search: Search) -> None:
     lines: list[str] = []
     tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
@@ -495,7 +503,7 @@ def test_pretraining_does_not_count_as_time_of_a_trial(search: Search, monkeypat
         return pretrain(*arguments)
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + pretraining_seconds)
-    monkeypatch.setattr(one_trial, "pretrain", pretrain_slowly)
+    monkeypatch.setattr("elman.pretraining.pretrain", pretrain_slowly)
     monkeypatch.setattr(one_trial, "time", clock)
     tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
     log = tune(replace(search, config=search.config.with_tables(tables, "test"), trials=2), quiet)
@@ -520,6 +528,7 @@ def test_trial_with_an_invalid_combination_counts_as_failed(search: Search, monk
     assert [trial["state"] for trial in tune(replace(search, trials=1), quiet)["trials"]] == ["failed", "complete"]
 
 
+@pytest.mark.slow
 def test_error_of_a_worker_is_raised_in_the_parent(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     longer = search.config.with_tables({"loop": {"epochs": 4}}, "test")
@@ -559,6 +568,7 @@ def test_database_address(tmp_path: Path) -> None:
     assert url.render_as_string(hide_password=False) == "postgresql+psycopg://me:secret@host/name"
 
 
+@pytest.mark.slow
 @pytest.mark.postgres
 def test_two_folders_share_a_search_by_postgresql(
     search: Search, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
@@ -594,6 +604,7 @@ def test_invalid_budget_is_refused(search: Search, options: dict[str, Any], mess
         replace(search, **options)
 
 
+@pytest.mark.slow
 def test_configuration_of_the_best_trial_reproduces_its_value(search: Search, tmp_path: Path) -> None:
     log = tune(replace(search, trials=3), quiet)
     best = log["trials"][log["best"]]

@@ -143,6 +143,7 @@ def test_differences_are_listed_one_by_one() -> None:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.sampled_from(starts()), st.integers(0, 10_000))
 def test_command_line_reproduces_the_configuration(config: RunConfig, seed: int) -> None:

@@ -94,6 +94,7 @@ def wait_for_end(group: int) -> None:
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks up processes in /proc")
 
 
+@pytest.mark.slow
 def test_prints_space_trials_and_the_command_for_the_best_trial(elman: Command) -> None:
     code, out, err = elman("tune", "synth-reviews", "--model", "rnn", "--trials", 3, *SMALL)
     assert (code, err) == (0, "")
@@ -120,6 +121,7 @@ def test_json_prints_only_the_log(elman: Command) -> None:
     assert printed == results("runs/tune-synth-reviews-mlp")
 
 
+@pytest.mark.slow
 def test_importance_is_printed_from_ten_trials_on(elman: Command) -> None:
     Path("mine.toml").write_text("[optim]\nlearning_rate = [1e-9, 0.05]\nbeta2 = [0.98, 0.99]\n")
     options = ["--model", "mlp", "--trials", 12, "--space", "mine.toml", "--embedding-dropout", 0, "--top-dropout", 0]
@@ -133,6 +135,7 @@ def test_importance_is_printed_from_ten_trials_on(elman: Command) -> None:
     assert f"{importance['optim.learning_rate']:.0%}" in out
 
 
+@pytest.mark.slow
 def test_space_from_a_file(elman: Command) -> None:
     Path("mine.toml").write_text("[optim]\nlearning_rate = [0.01, 0.02]\n")
     options = ["--trials", 2, "--space", "mine.toml", "--directory", "search", *SMALL]
@@ -170,6 +173,7 @@ def test_help_describes_the_options(elman: Command) -> None:
         assert text in out
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_and_after_a_kill_the_same_command_continues(begin: Begin) -> None:
     process = begin(*SHORT, "--trials", "3", hold_at=("trial 0  epoch 2/4",))
     read_until(process, "trial 0  epoch 2/4")
