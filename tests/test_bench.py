@@ -94,6 +94,7 @@ def test_nothing_is_timed_if_the_two_sides_differ(bench: ModuleType, comparisons
         comparisons.agree("The losses", torch.tensor(torch.nan), 0.1)
 
 
+@pytest.mark.slow
 def test_ratios_are_those_of_pairs(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 0.0
 

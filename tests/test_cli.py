@@ -152,6 +152,7 @@ def test_options_have_short_names(elman: Command) -> None:
     assert (config.model.layer, config.optim.learning_rate, config.loop.accelerator) == ("rnn", 0.01, "cpu")
 
 
+@pytest.mark.slow
 def test_quiet_prints_the_run_and_the_result(elman: Command) -> None:
     code, out, err = elman("train", "synth-reviews", "--quiet", "--epochs", 1, *SMALL)
     first, second = out.splitlines()
@@ -438,6 +439,7 @@ def test_a_run_can_be_repeated_after_its_language_file_was_deleted(elman: Comman
     assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_input_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "elman", "language", "check", "brackets"]
     bad = subprocess.run(command, input=b"\xff()\n", capture_output=True, check=False)
@@ -669,6 +671,7 @@ def test_a_study_file_is_run_reported_and_bundled(elman: Command, tmp_path: Path
     assert "klingon" in err
 
 
+@pytest.mark.slow
 def test_a_failed_step_gives_exit_code_1_and_a_report(elman: Command, tmp_path: Path) -> None:
     small = 'data = { name = "negation", synthetic_size = 50 }, loop = { epochs = 1 }'
     (tmp_path / "mine.toml").write_text(

@@ -121,6 +121,7 @@ def test_forced_steps_are_followed_to_the_first_wrong_one(at_once: int, monkeypa
     assert forced_steps_of("anbn", "x".__eq__, prefixes=60)["to_length"] == {1: 14, 60: 14, 100_000: 40}[at_once]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "to_length", "wrong_at"),
     [("brackets", 8, 10), ("anbmcnm", 8, 10), ("anbncn", 6, 9), ("tomita2", 8, 10), ("ndfa", 6, 10)],

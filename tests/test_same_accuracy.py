@@ -25,6 +25,7 @@ def results(directory: Path) -> dict[str, Any]:
     return {path.name: json.loads(path.read_text()) for path in sorted(directory.glob("*.json"))}
 
 
+@pytest.mark.slow
 def test_one_epoch_per_call_gives_the_same_results_as_one_call(
     same_accuracy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

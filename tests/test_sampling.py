@@ -67,6 +67,7 @@ def key(sample: Sample) -> tuple:
     return (*sample.token_ids, "cut off") if sample.cut_off else tuple(sample.token_ids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prompt", "options"),
     [

@@ -237,6 +237,7 @@ def test_power_equals_the_sum_over_all_outcomes() -> None:
     assert mcnemar_power(texts, discordant, -difference) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(50, 30_000), st.floats(0.02, 0.4))
 def test_smallest_detectable_difference_has_80_percent_power(texts: int, discordant: float) -> None:
@@ -272,6 +273,7 @@ def test_student_power_equals_the_noncentral_t(error: float, freedom: float, shi
     assert student_power(shift * error, error, freedom, alpha) == pytest.approx(expected, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_welch_finds_the_smallest_difference_by_student_with_80_percent_power() -> None:
     """Two models with six seeds each differ by the smallest difference."""
     chance, seeds, draws = np.random.default_rng(0), 6, 2_000

@@ -63,6 +63,7 @@ def test_loaders_use_the_seed_and_not_the_global_state() -> None:
     assert random.getstate() == state
 
 
+@pytest.mark.slow
 def test_150_000_ndfa_strings_have_the_lengths_of_the_course() -> None:
     x, _ = load_ndfa(n=150_000)
     assert sum(map(len, x)) == 2_094_396

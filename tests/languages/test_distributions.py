@@ -103,6 +103,7 @@ def ndfa_strings(most: int) -> list[str]:
     return ["ss", *("s" + word * k + "s" for word in ("abc!", "uvw!", "klm!") for k in range(1, most + 1))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GRAMMARS)
 def test_prefix_probabilities_and_length_limits_of_grammars(name: str) -> None:
     start, rules = GRAMMARS[name]
@@ -113,6 +114,7 @@ def test_prefix_probabilities_and_length_limits_of_grammars(name: str) -> None:
     check_limit(grammar, probabilities, 4)
 
 
+@pytest.mark.slow
 def test_prefix_probabilities_and_length_limits_of_an_ambiguous_automaton() -> None:
     machine = Automaton("two-ways", "ab", "p", AMBIGUOUS, STOPS)
     assert not machine.unambiguous

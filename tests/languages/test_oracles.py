@@ -213,6 +213,7 @@ def test_impossible_symbols_of_a_prefix_do_not_overflow() -> None:
     assert math.isclose(grammar.log_prob("b" + "a" * 200), 201 * math.log(0.5), rel_tol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFERENCE)
 def test_strings_of_a_length_are_drawn_by_their_probability(name: str) -> None:
     oracle, prob = language(name), REFERENCE[name].prob

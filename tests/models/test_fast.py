@@ -91,6 +91,7 @@ def test_language_model_has_the_logits_states_and_gradients_of_the_plain_one(
         torch.testing.assert_close(ours, definition, **EXACT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["mlp", *CELLS])
 @pytest.mark.parametrize("both", [False, True])
 def test_twenty_training_steps_stay_close_to_the_plain_ones(layer: str, both: bool) -> None:

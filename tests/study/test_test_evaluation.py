@@ -204,6 +204,7 @@ def test_the_same_study_in_two_directories_is_two_openings(tmp_path: Path, monke
     assert len({entry.config for entry in ledger()}) == 1  # the predictions are deterministic
 
 
+@pytest.mark.slow
 def test_probabilities_of_other_figures_are_refused(tmp_path: Path) -> None:
     run(tmp_path)
     path = tmp_path / "results" / "final-mlp" / "seed-0.npy"
@@ -259,6 +260,7 @@ def test_a_missing_or_changed_preregistration_keeps_the_test_split_closed(
     assert not (tmp_path / "ledger.json").exists()
 
 
+@pytest.mark.slow
 def test_no_other_preregistration_is_written_after_the_opening(tmp_path: Path) -> None:
     run(tmp_path)
     with pytest.raises(RunError, match="expected, final-mlp, final-nb-svm, both"):

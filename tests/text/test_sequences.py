@@ -105,6 +105,7 @@ def test_framed_sequences_have_an_end_unless_they_were_cut(lists: list[list[int]
     assert [ids.tolist() for ids in short.cut(9).framed()] == expected  # a larger limit does not undo an earlier cut
 
 
+@pytest.mark.slow
 @given(LISTS)
 def test_distinct_sequences_rebuild_the_list(lists: list[list[int]]) -> None:
     firsts, inverse = Sequences.from_lists(lists).distinct()

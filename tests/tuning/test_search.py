@@ -141,6 +141,7 @@ def test_draws_follow_from_the_seed(search: Search, tmp_path: Path) -> None:
     assert other["trials"][1]["params"] != one["trials"][1]["params"]
 
 
+@pytest.mark.slow
 def test_failed_first_trial_is_repeated(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(one_trial, "train", raiser(RunError("The disk is broken.", "Replace it.")))
@@ -218,6 +219,7 @@ def test_only_trials_worse_than_the_median_are_pruned(search: Search) -> None:
     assert all(len(trial["epochs"]) == EPOCHS for trial in log["trials"] if trial["state"] == "complete")
 
 
+@pytest.mark.slow
 def test_finished_trial_keeps_only_configuration_and_metrics(search: Search) -> None:
     tune(replace(search, trials=2), quiet)
     for path in search.directory.glob("trial-*"):
@@ -238,6 +240,7 @@ def test_weights_left_by_a_killed_process_are_removed(search: Search, monkeypatc
     assert not (search.trial_path(0) / "weights.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_diverging_trial_counts_as_pruned(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     original = one_trial.train
 
@@ -252,6 +255,7 @@ def test_diverging_trial_counts_as_pruned(search: Search, monkeypatch: pytest.Mo
     assert log["trials"][1]["reason"] == "In step 3 the loss became nan."
 
 
+@pytest.mark.slow
 def test_failed_trial_has_a_reason_and_does_not_count(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(one_trial, "train", raiser(MemoryError("too much")))
@@ -291,6 +295,7 @@ def test_trial_without_a_recent_heartbeat_is_lost() -> None:
     assert not is_lost(trial(now))
 
 
+@pytest.mark.slow
 def test_trial_declared_lost_by_another_machine_is_stopped(search: Search) -> None:
     """This happens to a machine that was asleep."""
 
@@ -438,12 +443,14 @@ def test_keep_last_compares_the_last_epochs(search: Search) -> None:
     assert [point.value for point in best_so_far(log)] == np.maximum.accumulate(at_end).tolist()
 
 
+@pytest.mark.slow
 def test_search_continues_with_another_number_of_threads(search: Search) -> None:
     tune(replace(search, trials=1), quiet)
     other = replace(search, config=search.config.with_tables({"loop": {"threads": 2}}, "test"), trials=2)
     assert len(tune(other, quiet)["trials"]) == 2
 
 
+@pytest.mark.slow
 def test_search_ends_when_the_time_is_spent(search: Search) -> None:
     log = tune(replace(search, hours=1e-9), quiet)
     assert len(log["trials"]) == 1
@@ -511,6 +518,7 @@ def test_pretraining_does_not_count_as_time_of_a_trial(search: Search, monkeypat
     assert log["seconds"] < 1e6
 
 
+@pytest.mark.slow
 def test_complete_search_does_not_pretrain(search: Search) -> None:
     tables = {"model": {"layer": "gru"}, "loop": {"pretrain_epochs": 1}}
     done = replace(search, config=search.config.with_tables(tables, "test"), trials=1)
@@ -520,6 +528,7 @@ def test_complete_search_does_not_pretrain(search: Search) -> None:
     assert not (cache_root() / "pretrained").exists()
 
 
+@pytest.mark.slow
 def test_trial_with_an_invalid_combination_counts_as_failed(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(searching, "configured", raiser(ConfigError("Together these are invalid.", "Use others.")))
     with pytest.raises(ConfigError, match="Together"):

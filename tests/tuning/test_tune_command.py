@@ -112,6 +112,7 @@ def test_prints_space_trials_and_the_command_for_the_best_trial(elman: Command) 
     assert trained["val_accuracy"] == best["value"]
 
 
+@pytest.mark.slow
 def test_json_prints_only_the_log(elman: Command) -> None:
     code, out, err = elman("tune", "synth-reviews", "--model", "mlp", "--trials", 2, "--json", *SMALL)
     printed = json.loads(out)
