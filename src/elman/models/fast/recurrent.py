@@ -47,7 +47,6 @@ class Recurrent(nn.Module):
         sizes = [config.embedding_size] + [self.output_size] * (config.num_layers - 1)
         self.forwards = nn.ModuleList(cell(insize, hsize) for insize in sizes)
         self.backwards = nn.ModuleList(cell(insize, hsize) for insize in sizes if config.bidirectional)
-
         self.leaves_final_linear = config.stack == "deep" and not config.bidirectional
 
     @property
@@ -126,9 +125,7 @@ class Recurrent(nn.Module):
             y = hidden if leave_final_linear and k == len(self.forwards) - 1 else _layer(layer).final_linear(hidden)
             if self.backwards:
                 back, reversal = self.backwards[k], packing.reversal
-                hidden = _recur(
-                    back, rows, reversal if index is None else index[reversal], packing, _state((), k, back, x.inverse)
-                )
+                hidden = _recur(back, rows, reversal if index is None else index[reversal], packing, None)
                 y = torch.cat([y, F.embedding(reversal, _layer(back).final_linear(hidden))], dim=1)
             outputs.append(y)
             rows, index = y, None
